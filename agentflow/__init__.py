@@ -1,0 +1,101 @@
+"""AgentFlow: break a task down recursively, run the pieces as a DAG, replay and measure every step.
+
+The public names, each loaded when it is first used, so that `import agentflow` costs next to nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agentflow.budget import Budget
+    from agentflow.engine.branches import BranchFailure, parallel
+    from agentflow.engine.generate import generate
+    from agentflow.engine.notes import budget_left, note
+    from agentflow.engine.people import ask
+    from agentflow.engine.programs import run_plan, run_program
+    from agentflow.errors import AgentflowError
+    from agentflow.expansion import Plan, Program, SubTask
+    from agentflow.flows import Flow, flow
+    from agentflow.graph import Graph, Input, Node, Output
+    from agentflow.journal.journal import Journal
+    from agentflow.models.protocol import Message, ModelSpec, Reply
+    from agentflow.runner import Runner, RunResult
+    from agentflow.task import Result, Task
+    from agentflow.tools import Tool, tool
+
+_HOMES = {
+    "AgentflowError": "agentflow.errors",
+    "BranchFailure": "agentflow.engine.branches",
+    "Budget": "agentflow.budget",
+    "Flow": "agentflow.flows",
+    "Graph": "agentflow.graph",
+    "Input": "agentflow.graph",
+    "Journal": "agentflow.journal.journal",
+    "Message": "agentflow.models.protocol",
+    "ModelSpec": "agentflow.models.protocol",
+    "Node": "agentflow.graph",
+    "Output": "agentflow.graph",
+    "Plan": "agentflow.expansion",
+    "Program": "agentflow.expansion",
+    "Reply": "agentflow.models.protocol",
+    "Result": "agentflow.task",
+    "RunResult": "agentflow.runner",
+    "Runner": "agentflow.runner",
+    "SubTask": "agentflow.expansion",
+    "Task": "agentflow.task",
+    "Tool": "agentflow.tools",
+    "ask": "agentflow.engine.people",
+    "budget_left": "agentflow.engine.notes",
+    "flow": "agentflow.flows",
+    "generate": "agentflow.engine.generate",
+    "note": "agentflow.engine.notes",
+    "parallel": "agentflow.engine.branches",
+    "run_plan": "agentflow.engine.programs",
+    "run_program": "agentflow.engine.programs",
+    "tool": "agentflow.tools",
+}
+
+__all__ = [  # noqa: RUF022 - as in _HOMES
+    "AgentflowError",
+    "BranchFailure",
+    "Budget",
+    "Flow",
+    "Graph",
+    "Input",
+    "Journal",
+    "Message",
+    "ModelSpec",
+    "Node",
+    "Output",
+    "Plan",
+    "Program",
+    "Reply",
+    "Result",
+    "RunResult",
+    "Runner",
+    "SubTask",
+    "Task",
+    "Tool",
+    "ask",
+    "budget_left",
+    "flow",
+    "generate",
+    "note",
+    "parallel",
+    "run_plan",
+    "run_program",
+    "tool",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from where it lives."""
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'agentflow' has no attribute {name!r}")
+    # No module here may bear the name of a public function: importing it would bind the module.
+    return globals().setdefault(name, getattr(import_module(home), name))
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

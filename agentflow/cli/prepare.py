@@ -1,0 +1,106 @@
+"""Make a task file ready to run: planner, tools, checks and model found, each error with its line.
+
+Owns the last step before money is spent: everything that can be known to be wrong is found here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from agentflow import plugins
+from agentflow.budget import Budget
+from agentflow.errors import ModelError, PluginError, TaskFileError
+from agentflow.models.auto import choose_model
+from agentflow.models.protocol import ModelSpec
+from agentflow.models.registry import open_model, parse_spec
+from agentflow.plugins import PluginKind
+from agentflow.solving import Named
+from agentflow.task import Task
+from agentflow.taskfile import TaskFile, load_task_file
+from agentflow.tools import Tool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """All that a run of a task needs."""
+
+    task: Task
+    planner: Named
+    checks: tuple[Named, ...]
+    tools: dict[str, Tool[..., Any]]
+    model: ModelSpec
+    budget: Budget
+    journal: str | None
+    announcement: str
+
+
+def prepare(
+    path: Path, *, model: str | None, planner: str | None, journal: str | None
+) -> Prepared:
+    """Load a task file and find everything it names; options given override the file.
+
+    Raises:
+        TaskFileError: Something in the file is wrong or not installed.
+    """
+    file = load_task_file(path)
+    chosen = Named(name=planner or file.planner.name, options=file.planner.options)
+    _found(file, ["planner"], "planner", [chosen.name])
+    _found(file, ["check"], "scorer", [item.name for item in file.checks])
+    tools = dict(zip(file.tools, _found(file, ["tools"], "tool", file.tools), strict=True))
+    spec, reason = _model(file, model)
+    return Prepared(
+        task=file.task,
+        planner=chosen,
+        checks=tuple(Named(name=item.name, options=item.options) for item in file.checks),
+        tools=tools,
+        model=spec,
+        budget=below_root(file.budget),
+        journal=journal or file.journal,
+        announcement=f"{path.name}: planner {chosen.name}, model {spec}{reason}",
+    )
+
+
+def below_root(budget: Budget) -> Budget:
+    """Return the budget with `depth` counted from the planner, which sits below the task's root."""
+    return budget if budget.depth is None else budget.model_copy(update={"depth": budget.depth + 1})
+
+
+def find_tools(names: Sequence[str]) -> dict[str, Tool[..., Any]]:
+    """Return tools by name.
+
+    Raises:
+        PluginError: One is not installed.
+    """
+    return {name: plugins.load("tool", name) for name in names}
+
+
+def _found(file: TaskFile, path: list[str], kind: PluginKind, names: Sequence[str]) -> list[Any]:
+    try:
+        return [plugins.load(kind, name) for name in names]
+    except PluginError as error:
+        raise file.error(*path, problem=str(error)) from error
+
+
+def _model(file: TaskFile, given: str | None) -> tuple[ModelSpec, str]:
+    try:
+        wanted = parse_spec(given) if given and given != "auto" else None
+        if wanted is None and not given and file.model != "auto":
+            wanted = parse_spec(file.model)
+        if wanted is not None:
+            _refuse_early(wanted)
+            return wanted, ""
+        choice = anyio.run(choose_model)
+    except ModelError as error:
+        if given:
+            raise TaskFileError(path="--model", line=None, problem=str(error)) from error
+        raise file.error("model", problem=str(error)) from error
+    return choice.spec, f" ({choice.reason})"
+
+
+def _refuse_early(spec: ModelSpec) -> None:
+    """Open and close the model, so that a missing key or package is known before the run."""
+    model = open_model(spec)
+    anyio.run(model.aclose)

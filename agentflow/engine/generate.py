@@ -1,0 +1,189 @@
+"""Call a model as a step.
+
+Owns the account of a call (tokens reserved before, settled after), its time limit, and the way
+from a reply to a typed value: a reply that does not fit is shown to the model with the reason.
+Providers, retries and permits live in `agentflow/models/`.
+"""
+
+from collections.abc import Sequence
+from typing import Any, TypeVar, overload
+
+from pydantic import TypeAdapter, ValidationError
+
+from agentflow.data import canonical
+from agentflow.engine.ledger import Reservation
+from agentflow.engine.run import ActiveRun, Step
+from agentflow.engine.steps import StepCall, current_frame, perform
+from agentflow.errors import MalformedReplyError, ModelError
+from agentflow.journal.events import Noted
+from agentflow.models.prices import price_of
+from agentflow.models.protocol import Message, ModelSpec, Reply, Request, Usage
+from agentflow.models.registry import parse_spec
+from agentflow.models.retry import complete_with_retries
+from agentflow.tools import Tool
+
+T = TypeVar("T")
+
+TYPED_ATTEMPTS = 3
+DEFAULT_GRANT_TOKENS = 1024  # what a call may write when a budget counts tokens and nobody said
+CHARS_PER_TOKEN = 3  # low on purpose: a reservation should rather be too large
+
+
+@overload
+async def generate(
+    prompt: str | Sequence[Message],
+    *,
+    output: None = None,
+    tools: Sequence[Tool[..., Any]] = (),
+    **options: Any,
+) -> Reply: ...
+@overload
+async def generate(
+    prompt: str | Sequence[Message],
+    *,
+    output: type[T],
+    tools: Sequence[Tool[..., Any]] = (),
+    **options: Any,
+) -> T: ...
+async def generate(
+    prompt: str | Sequence[Message],
+    *,
+    output: type[Any] | None = None,
+    tools: Sequence[Tool[..., Any]] = (),
+    model: str | ModelSpec | None = None,
+    system: str | None = None,
+    **options: Any,
+) -> Any:
+    """Ask a model and return its `Reply`, or a value of type `output`.
+
+    Args:
+        prompt: One user message, or the whole conversation.
+        output: A type pydantic knows. The model is asked for JSON of that shape; a reply that does
+            not validate is sent back with the reason, three attempts in all.
+        tools: Tools the model may ask for; calling them is up to the caller.
+        model: Another model than the run's.
+        system: A system message to put in front.
+        options: Fields of `Request`: max_tokens, temperature, seed, stop, grammar.
+
+    Raises:
+        NoRunError: No run is active here.
+        BudgetExceededError: Tokens, money or time do not cover the call.
+        ModelError: The call failed for good; the type says why.
+        MalformedReplyError: No attempt gave a valid value of type `output`.
+    """
+    run = current_frame("generate").run
+    spec = await run.services.choose_model() if model is None else parse_spec(model)
+    messages = _messages(prompt, system)
+    specs = tuple(tool.spec for tool in tools)
+    if output is None:
+        return await _call_model(run, spec, Request(messages=messages, tools=specs, **options))
+    adapter: TypeAdapter[Any] = TypeAdapter(output)
+    problem = ""
+    for _attempt in range(TYPED_ATTEMPTS):
+        request = Request(
+            messages=messages, tools=specs, output_schema=adapter.json_schema(), **options
+        )
+        reply = await _call_model(run, spec, request)
+        try:
+            return adapter.validate_json(reply.text)
+        except ValidationError as error:
+            problem = _explain(error)
+        messages += (
+            Message(role="assistant", text=reply.text or "(empty)"),
+            Message(role="user", text=f"That reply does not fit: {problem}. Send corrected JSON only."),
+        )
+    raise MalformedReplyError(model=str(spec), problem=f"{TYPED_ATTEMPTS} replies did not fit: {problem}")
+
+
+def _messages(prompt: str | Sequence[Message], system: str | None) -> tuple[Message, ...]:
+    turns = (Message(role="user", text=prompt),) if isinstance(prompt, str) else tuple(prompt)
+    return turns if system is None else (Message(role="system", text=system), *turns)
+
+
+def _explain(error: ValidationError) -> str:
+    problems = error.errors(include_url=False, include_input=False)
+    return "; ".join(f"{'.'.join(map(str, item['loc'])) or 'reply'}: {item['msg']}" for item in problems[:3])
+
+
+async def _call_model(run: ActiveRun, spec: ModelSpec, request: Request) -> Reply:
+    request = _with_defaults(request, spec)
+    content = {"model": str(spec), "request": request.model_dump(mode="json", exclude_defaults=True)}
+    parameters = request.model_dump(
+        include={"temperature", "max_tokens", "seed", "stop"}, exclude_none=True, mode="json"
+    )
+    call: StepCall[Reply] = StepCall(
+        name="generate",
+        kind="model",
+        input=canonical(content),
+        write=lambda reply: reply.model_dump_json(exclude_defaults=True).encode(),
+        read=Reply.model_validate_json,
+        details={"model": str(spec), "parameters": parameters},
+    )
+
+    async def body(step: Step) -> Reply:
+        reservation, granted = _reserve(run, step, spec, request)
+        try:
+            reply = await _complete(run, step, spec, granted)
+            reply = reply.model_copy(update={"cost_usd": _cost(spec, reply)})
+            run.ledger.settle(reservation, reply.usage, reply.cost_usd)
+        finally:
+            run.ledger.release(reservation)
+        step.details |= {"usage": reply.usage.model_dump(), "cost_usd": reply.cost_usd}
+        step.details["model"] = f"{spec.provider}:{reply.model or spec.name}"
+        return reply
+
+    return await perform(call, body)
+
+
+def _with_defaults(request: Request, spec: ModelSpec) -> Request:
+    wanted = {"temperature": spec.temperature, "max_tokens": spec.max_tokens, "seed": spec.seed}
+    missing = {name: value for name, value in wanted.items() if getattr(request, name) is None}
+    return request.model_copy(update=missing)
+
+
+def _reserve(
+    run: ActiveRun, step: Step, spec: ModelSpec, request: Request
+) -> tuple[Reservation, Request]:
+    """Promise the call its share of the budget; the reply is capped so that it cannot overdraw."""
+    budget = run.ledger.budget
+    if budget.tokens is None and budget.usd is None:
+        return Reservation(0, 0.0), request
+    prompt_tokens = len(request.model_dump_json()) // CHARS_PER_TOKEN
+    wanted = request.max_tokens or DEFAULT_GRANT_TOKENS
+    left = run.ledger.tokens_left()
+    granted = wanted if left is None else max(1, min(wanted, left - prompt_tokens))
+    price = price_of(spec)
+    if budget.usd is not None and price is None:
+        problem = f"its price is unknown, so a budget in usd cannot be kept; give `price` for {spec}"
+        raise ModelError(model=str(spec), problem=problem)
+    worst = Usage(input_tokens=prompt_tokens, output_tokens=granted)
+    usd = 0.0 if price is None else price.cost_usd(worst)
+    reservation = run.ledger.reserve(step.name, worst.total_tokens, usd)
+    return reservation, request.model_copy(update={"max_tokens": granted})
+
+
+async def _complete(run: ActiveRun, step: Step, spec: ModelSpec, request: Request) -> Reply:
+    model = run.services.model(spec)
+
+    def note_retry(attempt: int, error: ModelError, wait_s: float) -> None:
+        text = f"attempt {attempt} failed, next in {wait_s:.1f} s: {error}"
+        run.emit(Noted, step=step.number, text=text, details={"retry": attempt, "wait_s": wait_s})
+
+    reply, attempts = await complete_with_retries(
+        model,
+        request,
+        on_text=lambda text: run.stream_text(step, text),
+        permit=lambda: run.services.permit(model),
+        on_retry=note_retry,
+    )
+    step.details["attempts"] = attempts
+    return reply
+
+
+def _cost(spec: ModelSpec, reply: Reply) -> float | None:
+    if reply.cost_usd is not None:
+        return reply.cost_usd
+    price = price_of(spec)
+    return None if price is None else price.cost_usd(reply.usage)
+
+

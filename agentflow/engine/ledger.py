@@ -1,0 +1,126 @@
+"""The account of one run's budget.
+
+Owns what has been used and what is promised to calls under way. A refusal is a typed error raised
+before anything is spent; it never stops a step that is already running, except for wall time,
+which is a deadline around leaf calls.
+"""
+
+import time
+from collections.abc import Callable
+
+from agentflow.budget import Budget
+from agentflow.errors import BudgetExceededError, BudgetKind
+from agentflow.models.protocol import Usage
+
+
+class Reservation:
+    """Tokens and dollars promised to one model call until it is settled."""
+
+    __slots__ = ("tokens", "usd")
+
+    def __init__(self, tokens: int, usd: float) -> None:
+        self.tokens, self.usd = tokens, usd
+
+
+class Ledger:
+    """What one tree has used of its `Budget`."""
+
+    def __init__(self, budget: Budget, clock: Callable[[], float] = time.monotonic) -> None:
+        self.budget = budget
+        self._clock = clock
+        self._started = clock()
+        self.steps = 0
+        self.usage = Usage()
+        self.cost_usd = 0.0
+        self.unpriced_calls = 0
+        self._promised_tokens = 0
+        self._promised_usd = 0.0
+
+    def carry_over(self, usage: Usage, cost_usd: float | None) -> None:
+        """Count what an earlier part of the same run has used; its wall time is not counted."""
+        self.usage += usage
+        self.cost_usd += cost_usd or 0.0
+
+    def admit(self, step: str, depth: int, width: int) -> None:
+        """Count one more step at `depth`, the `width`-th child of its parent, or refuse it.
+
+        Raises:
+            BudgetExceededError: steps, depth, width or seconds do not cover it.
+        """
+        self._check("steps", self.budget.steps, self.steps + 1, step)
+        self._check("depth", self.budget.depth, depth, step)
+        self._check("width", self.budget.width, width, step)
+        self.seconds_left(step)
+        self.steps += 1
+
+    def seconds_left(self, step: str) -> float | None:
+        """Return the wall time left for `step`; None without a limit.
+
+        Raises:
+            BudgetExceededError: There is none left.
+        """
+        limit = self.budget.seconds
+        if limit is None:
+            return None
+        used = self._clock() - self._started
+        if used >= limit:
+            raise BudgetExceededError(kind="seconds", limit=limit, used=round(used, 3), step=step)
+        return limit - used
+
+    def tokens_left(self) -> int | None:
+        """Return the tokens neither used nor promised; None without a limit."""
+        if self.budget.tokens is None:
+            return None
+        return self.budget.tokens - self.usage.total_tokens - self._promised_tokens
+
+    def reserve(self, step: str, tokens: int, usd: float) -> Reservation:
+        """Promise `tokens` and `usd` to a model call.
+
+        Raises:
+            BudgetExceededError: The rest of the budget does not cover them.
+        """
+        tokens_taken = self.usage.total_tokens + self._promised_tokens
+        self._check("tokens", self.budget.tokens, tokens_taken + tokens, step, used=tokens_taken)
+        usd_taken = self.cost_usd + self._promised_usd
+        self._check("usd", self.budget.usd, usd_taken + usd, step, used=usd_taken)
+        self._promised_tokens += tokens
+        self._promised_usd += usd
+        return Reservation(tokens, usd)
+
+    def settle(self, reservation: Reservation, usage: Usage, cost_usd: float | None) -> None:
+        """Replace a promise by what the call really used; `cost_usd` None means no known price."""
+        self.release(reservation)
+        self.usage += usage
+        if cost_usd is None:
+            self.unpriced_calls += 1
+        else:
+            self.cost_usd += cost_usd
+
+    def release(self, reservation: Reservation) -> None:
+        """Take back a promise; doing it twice changes nothing."""
+        self._promised_tokens -= reservation.tokens
+        self._promised_usd -= reservation.usd
+        reservation.tokens, reservation.usd = 0, 0.0
+
+    def describe(self, depth: int) -> str:
+        """Return what is left, in words for a planner's prompt; empty without limits."""
+        budget = self.budget
+        parts = []
+        tokens = self.tokens_left()
+        if tokens is not None:
+            parts.append(f"{max(tokens, 0)} tokens")
+        if budget.usd is not None:
+            parts.append(f"{max(budget.usd - self.cost_usd - self._promised_usd, 0):.4f} US dollars")
+        if budget.steps is not None:
+            parts.append(f"{budget.steps - self.steps} steps")
+        if budget.depth is not None:
+            parts.append(f"{budget.depth - depth} levels of depth")
+        return f"left: {', '.join(parts)}" if parts else ""
+
+    def _check(
+        self, kind: BudgetKind, limit: float | None, asked: float, step: str, used: float | None = None
+    ) -> None:
+        if limit is not None and asked > limit:
+            raise BudgetExceededError(
+                kind=kind, limit=limit, used=asked - 1 if used is None else used, step=step
+            )

@@ -1,0 +1,40 @@
+"""What a flow may say and ask about the run it is in."""
+
+from typing import Any
+
+from agentflow.engine.run import Step
+from agentflow.engine.steps import current_frame
+from agentflow.journal.events import Noted
+
+
+def note(text: str, **details: Any) -> None:
+    """Write a remark about the current step into the journal; `details` is JSON data.
+
+    Raises:
+        NoRunError: No run is active here.
+    """
+    frame = current_frame("note")
+    frame.run.emit(Noted, step=frame.step.number or None, text=text, details=details)
+
+
+def budget_left() -> str:
+    """Return what is left of the tree's budget here, in words for a prompt; empty without limits."""
+    frame = current_frame("budget_left")
+    return frame.run.ledger.describe(frame.step.depth)
+
+
+def levels_left() -> int | None:
+    """Return how many flows may still nest below the current step; None without a limit."""
+    frame = current_frame("levels_left")
+    depth = frame.run.ledger.budget.depth
+    return None if depth is None else depth - frame.step.depth
+
+
+def tools_in_reach() -> dict[str, Any]:
+    """Return the run's tools by name."""
+    return dict(current_frame("tools_in_reach").run.services.tools)
+
+
+def current_step() -> Step:
+    """Return the step whose body is running."""
+    return current_frame("current_step").step

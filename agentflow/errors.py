@@ -1,0 +1,273 @@
+"""Every error a caller may handle, in one hierarchy.
+
+Owns the names and the words of what can go wrong. Knows nothing of the engine.
+An error carries its facts as keyword arguments, says what to change, and can be
+written to the journal and raised again on replay: `rebuild(name, error.facts)`.
+A bug is an `assert`; a wrong argument in Python code is a `ValueError` or `TypeError`.
+"""
+
+from typing import Any, ClassVar, Literal
+
+BudgetKind = Literal["tokens", "usd", "seconds", "depth", "width", "steps"]
+ProgramPhase = Literal["parse", "run", "limit", "crash", "unsupported"]
+
+
+class AgentflowError(Exception):
+    """Base of everything the framework raises on purpose.
+
+    Subclasses take keyword arguments only, each one JSON data: the facts.
+    """
+
+    facts: dict[str, Any]
+    retryable: ClassVar[bool] = False
+    _known: ClassVar[dict[str, type["AgentflowError"]]] = {}
+
+    def __new__(cls, *_message: object, **facts: Any) -> "AgentflowError":
+        """Keep the constructor's keyword arguments: they are what the journal stores."""
+        self = super().__new__(cls)
+        self.facts = facts
+        return self
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        AgentflowError._known[cls.__name__] = cls
+
+
+def rebuild(name: str, message: str, facts: dict[str, Any]) -> AgentflowError:
+    """Return the error that was recorded as `name` with `facts`; an unknown name gives a `RecordedError`."""
+    kind = AgentflowError._known.get(name)
+    if kind is None or not facts:
+        return RecordedError(name=name, message=message)
+    return kind(**facts)
+
+
+class RecordedError(AgentflowError):
+    """A failure read back from a journal whose type is not one of ours."""
+
+    def __init__(self, *, name: str, message: str) -> None:
+        self.name, self.message = name, message
+        super().__init__(f"{name}: {message}")
+
+
+# What the user wrote -----------------------------------------------------------------------
+
+
+class TaskFileError(AgentflowError):
+    """A task file cannot be used; the message starts with `file:line`."""
+
+    def __init__(self, *, path: str, line: int | None, problem: str) -> None:
+        self.path, self.line, self.problem = path, line, problem
+        place = path if line is None else f"{path}:{line}"
+        super().__init__(f"{place}: {problem}")
+
+
+class PluginError(AgentflowError):
+    """A planner, tool, scorer or model provider of that name is not installed."""
+
+    def __init__(self, *, kind: str, name: str, installed: list[str], near: str | None = None) -> None:
+        self.kind, self.name, self.installed, self.near = kind, name, installed, near
+        hint = f"; did you mean {near!r}?" if near else ""
+        super().__init__(f"unknown {kind} {name!r}{hint} (installed: {', '.join(installed) or 'none'})")
+
+
+class GraphError(AgentflowError):
+    """A declared graph is not a DAG of matching flows; the message names the nodes."""
+
+    def __init__(self, *, graph: str, problem: str) -> None:
+        self.graph, self.problem = graph, problem
+        super().__init__(f"graph {graph!r}: {problem}")
+
+
+class PlanError(AgentflowError):
+    """A plan's sub-tasks do not form a DAG; the message names the sub-tasks."""
+
+    def __init__(self, *, problem: str) -> None:
+        self.problem = problem
+        super().__init__(f"plan: {problem}")
+
+
+# What a flow did ---------------------------------------------------------------------------
+
+
+class NoRunError(AgentflowError):
+    """A flow, tool, model or person was called outside a run."""
+
+    def __init__(self, *, name: str) -> None:
+        self.name = name
+        super().__init__(f"{name} was called outside a run: start one with agentflow.run({name}, ...)")
+
+
+class InputError(AgentflowError):
+    """A step was called with input that does not fit its declared types."""
+
+    def __init__(self, *, step: str, problem: str) -> None:
+        self.step, self.problem = step, problem
+        super().__init__(f"{step}: input: {problem}")
+
+
+class OutputError(AgentflowError):
+    """A step returned something that does not fit its declared type."""
+
+    def __init__(self, *, step: str, problem: str) -> None:
+        self.step, self.problem = step, problem
+        super().__init__(f"{step}: output: {problem}")
+
+
+class PayloadError(AgentflowError):
+    """A value cannot be written to the journal; `problem` says where in the value."""
+
+    def __init__(self, *, step: str, problem: str) -> None:
+        self.step, self.problem = step, problem
+        super().__init__(
+            f"{step}: {problem}, so the journal cannot store it: "
+            "annotate the parameter or return type, or pass plain data"
+        )
+
+
+class BudgetExceededError(AgentflowError):
+    """A step was refused because the tree's budget does not cover it."""
+
+    def __init__(self, *, kind: BudgetKind, limit: float, used: float, step: str) -> None:
+        self.kind, self.limit, self.used, self.step = kind, limit, used, step
+        super().__init__(
+            f"{step}: refused, the budget of {limit:g} {kind} does not cover it "
+            f"({used:g} in use); raise `budget.{kind}`"
+        )
+
+
+class ToolError(AgentflowError):
+    """A tool raised; carries the type and message of what it raised."""
+
+    def __init__(self, *, tool: str, name: str, message: str) -> None:
+        self.tool, self.name, self.message = tool, name, message
+        super().__init__(f"tool {tool}: {name}: {message}")
+
+
+class AskError(AgentflowError):
+    """A question to a person has no answer: nobody is there, or the answer does not fit."""
+
+    def __init__(self, *, question: str, problem: str) -> None:
+        self.question, self.problem = question, problem
+        super().__init__(f"ask {question!r}: {problem}")
+
+
+class ExpansionError(AgentflowError):
+    """A planner could not turn a task or a placeholder into something that runs."""
+
+    def __init__(self, *, step: str, problem: str) -> None:
+        self.step, self.problem = step, problem
+        super().__init__(f"{step}: {problem}")
+
+
+# Models ------------------------------------------------------------------------------------
+
+
+class ModelError(AgentflowError):
+    """Base of what a model call can raise. `retry_after_s`: what the server asked for, if it did."""
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        problem: str,
+        retry_after_s: float | None = None,
+        status: int | None = None,
+    ) -> None:
+        self.model, self.problem = model, problem
+        self.retry_after_s, self.status = retry_after_s, status
+        super().__init__(f"model {model}: {problem}")
+
+
+class UnknownModelError(ModelError):
+    """No such model or provider; the message lists what there is."""
+
+
+class CredentialsError(ModelError):
+    """A key is missing or was refused."""
+
+
+class ModelRequestError(ModelError):
+    """The server refused the request itself: repeating it will not help."""
+
+
+class ContextLengthError(ModelError):
+    """The prompt does not fit the model's context window."""
+
+
+class RateLimitedError(ModelError):
+    """The server asked for less traffic (429)."""
+
+    retryable = True
+
+
+class ModelUnavailableError(ModelError):
+    """The server could not be reached, failed (5xx), or dropped the connection."""
+
+    retryable = True
+
+
+class MalformedReplyError(ModelError):
+    """The reply is not what the protocol or the requested type says."""
+
+    retryable = True
+
+
+class WeightsError(ModelError):
+    """Local weights could not be found, fetched or verified."""
+
+
+# Running generated code --------------------------------------------------------------------
+
+
+class SandboxUnavailableError(AgentflowError):
+    """Generated code cannot be confined on this machine; the message says what to install."""
+
+    def __init__(self, *, problem: str, remedy: str) -> None:
+        self.problem, self.remedy = problem, remedy
+        super().__init__(f"no sandbox: {problem}; {remedy}")
+
+
+class ProgramError(AgentflowError):
+    """Generated code failed inside the sandbox.
+
+    `line` counts from 1 in the program as written; `report` is the traceback as a model reads it.
+    """
+
+    def __init__(
+        self, *, phase: ProgramPhase, name: str, message: str, line: int | None, report: str
+    ) -> None:
+        self.phase, self.name, self.message = phase, name, message
+        self.line, self.report = line, report
+        place = "" if line is None else f" (line {line})"
+        super().__init__(f"program: {name}: {message}{place}")
+
+
+# The journal -------------------------------------------------------------------------------
+
+
+class JournalError(AgentflowError):
+    """The journal cannot be read or written; `problem` says why and what to do."""
+
+    def __init__(self, *, store: str, problem: str) -> None:
+        self.store, self.problem = store, problem
+        super().__init__(f"journal {store}: {problem}")
+
+
+class UnknownRunError(JournalError):
+    """There is no such run in the journal."""
+
+
+class MissingStepError(AgentflowError):
+    """A replay came to a step that the journal does not hold."""
+
+    def __init__(self, *, step: str, run: str) -> None:
+        self.step, self.run = step, run
+        super().__init__(f"run {run} holds no result for {step}: it was cut short there, so it cannot be replayed")
+
+
+class DriftError(AgentflowError):
+    """A step's input differs from the recorded one: the code or its inputs have changed."""
+
+    def __init__(self, *, step: str, run: str, recorded: str, now: str) -> None:
+        self.step, self.run, self.recorded, self.now = step, run, recorded, now
+        super().__init__(f"{step}: input differs from run {run}: recorded {recorded}, now {now}")

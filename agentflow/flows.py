@@ -1,0 +1,121 @@
+"""Typed async units that call each other.
+
+Owns `Flow` and `@flow`. A flow is an async function with a name, validated input and output, and a
+place in the tree of every run that calls it. It may return a `Plan` or a `Program` instead of an
+answer; the engine carries that out.
+"""
+
+import copy
+import functools
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
+
+from agentflow.engine.programs import run_plan, run_program
+from agentflow.engine.run import Step
+from agentflow.engine.steps import StepCall, perform
+from agentflow.expansion import Plan, Program, SubTask, Unwritten
+from agentflow.signature import Signature
+from agentflow.task import Result, Task
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Flow(Generic[P, T]):
+    """An async function whose calls are steps.
+
+    `version` belongs to the fingerprint of its steps: change it when the meaning of the code
+    changes, and a resume will say so instead of reusing old results.
+    """
+
+    def __init__(
+        self, function: Callable[P, Awaitable[Any]], *, name: str | None = None, version: str = ""
+    ) -> None:
+        if not inspect.iscoroutinefunction(function):
+            raise TypeError(f"a flow is an async function; write `async def {function.__name__}`")
+        self.function = function
+        self.signature = Signature(function)
+        self.name = self.signature.name = name or function.__name__
+        self.version = version
+        functools.update_wrapper(self, function)
+
+    @property
+    def target(self) -> str:
+        """Where the flow can be imported from, as `module:name`."""
+        return f"{self.function.__module__}:{self.function.__qualname__}"
+
+    def named(self, name: str) -> "Flow[P, T]":
+        """Return the same flow under another name in the tree."""
+        other = copy.copy(self)
+        other.name = name
+        return other
+
+    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call the flow as a step of the current run.
+
+        Raises:
+            NoRunError: No run is active here.
+            InputError, OutputError: A value does not fit the declared types.
+            BudgetExceededError: The tree's budget does not cover the step.
+        """
+        arguments = self.signature.bind(args, dict(kwargs))
+
+        async def body(_step: Step) -> T:
+            positional, named = self.signature.split(arguments)
+            value: Any = await cast("Any", self.function)(*positional, **named)
+            if isinstance(value, Plan | Program):
+                value = await self._carry_out(value)
+            return cast("T", self.signature.check_output(value))
+
+        call: StepCall[T] = StepCall(
+            name=self.name,
+            kind="flow",
+            input=self.signature.write_input(arguments),
+            write=self.signature.write_output,
+            read=self.signature.read_output,
+            details={"version": self.version} if self.version else {},
+        )
+        return await perform(call, body)
+
+    async def _carry_out(self, expansion: Plan | Program) -> Any:
+        """Execute what the flow returned instead of an answer, with itself as the solver."""
+        if isinstance(expansion, Plan):
+            return await run_plan(expansion, self._solve_subtask)
+        return Result(output=await run_program(expansion, self._solve_call))
+
+    async def _solve_subtask(self, subtask: SubTask, needed: dict[str, Any]) -> Any:
+        inputs = {name: getattr(value, "output", value) for name, value in needed.items()}
+        solve = cast("Flow[..., Any]", self)
+        return await solve.named(subtask.id)(Task(goal=subtask.goal, inputs=inputs))
+
+    async def _solve_call(self, call: Unwritten) -> Any:
+        goal = f"Return the value of `{call.line}`, that is, of the call {call.name}."
+        solve = cast("Flow[..., Any]", self)
+        result = await solve.named(call.name)(Task(goal=goal, inputs=call.arguments()))
+        return getattr(result, "output", result)
+
+
+@overload
+def flow(function: Callable[P, Awaitable[T]], /) -> Flow[P, T]: ...
+@overload
+def flow(
+    *, name: str | None = None, version: str = ""
+) -> Callable[[Callable[P, Awaitable[T]]], Flow[P, T]]: ...
+def flow(
+    function: Callable[..., Awaitable[Any]] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    version: str = "",
+) -> Any:
+    """Make a flow of an async function.
+
+    Raises:
+        TypeError: It is not async, or its signature cannot be recorded.
+    """
+
+    def wrap(function: Callable[..., Awaitable[Any]]) -> Flow[..., Any]:
+        return Flow(function, name=name, version=version)
+
+    return wrap if function is None else wrap(function)

@@ -1,0 +1,203 @@
+"""What became of a run: its events folded into a tree of steps.
+
+Owns the reading side of the journal. A `RunRecord` grows by `apply`, one event at a time, so the
+same fold serves a finished run, a live one and any moment in between.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from agentflow.data import from_json
+from agentflow.journal.events import (
+    Event,
+    Expanded,
+    Failure,
+    Noted,
+    RunFinished,
+    RunStarted,
+    RunStatus,
+    StepCancelled,
+    StepFailed,
+    StepFinished,
+    StepKind,
+    StepStarted,
+    TextStreamed,
+)
+from agentflow.models.protocol import Usage
+
+StepStatus = Literal["running", "succeeded", "failed", "refused", "cancelled"]
+
+
+@dataclass(kw_only=True)
+class StepRecord:
+    """One step as far as it is known. Times are Unix seconds, `cost_usd` None is an unknown price."""
+
+    number: int
+    key: bytes
+    parent: int | None
+    name: str
+    kind: StepKind
+    input: bytes
+    started_at: float
+    status: StepStatus = "running"
+    ended_at: float | None = None
+    output: bytes | None = None
+    failure: Failure | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+    expansions: list[Expanded] = field(default_factory=list)
+    notes: list[Noted] = field(default_factory=list)
+    children: list["StepRecord"] = field(default_factory=list)
+    finished_event: int = 0
+    text: str = ""
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens of this step alone."""
+        return Usage(**self.details.get("usage", {}))
+
+    @property
+    def cost_usd(self) -> float | None:
+        """Dollars of this step alone; 0 for a step that calls no model."""
+        if self.kind != "model" or self.status != "succeeded":
+            return 0.0
+        cost: float | None = self.details.get("cost_usd")
+        return cost
+
+    @property
+    def total_usage(self) -> Usage:
+        """Tokens of this step and everything below it."""
+        return sum((step.usage for step in self.walk()), Usage())
+
+    @property
+    def total_cost_usd(self) -> float | None:
+        """Dollars of this step and everything below it; None when a part has no known price."""
+        costs = [step.cost_usd for step in self.walk()]
+        return None if None in costs else sum(cost for cost in costs if cost is not None)
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took; None while it runs."""
+        return None if self.ended_at is None else self.ended_at - self.started_at
+
+    @property
+    def links(self) -> tuple[int, ...]:
+        """Numbers of the sibling steps whose results this one took."""
+        return tuple(self.details.get("links", ()))
+
+    def walk(self) -> Iterator["StepRecord"]:
+        """Yield this step and all below it, parents first."""
+        pending = [self]
+        while pending:
+            step = pending.pop()
+            yield step
+            pending.extend(reversed(step.children))
+
+
+@dataclass(kw_only=True)
+class RunRecord:
+    """One run as far as it is known; status None means that it has not ended."""
+
+    id: str
+    flow: str = ""
+    target: str = ""
+    input: bytes = b"{}"
+    settings: dict[str, Any] = field(default_factory=dict)
+    started_at: float = 0.0
+    ended_at: float | None = None
+    status: RunStatus | None = None
+    output: bytes | None = None
+    failure: Failure | None = None
+    steps: dict[int, StepRecord] = field(default_factory=dict)
+    last_event: int = 0
+
+    @classmethod
+    def of(cls, run: str, events: Iterable[Event]) -> "RunRecord":
+        """Return the fold of `events`."""
+        record = cls(id=run)
+        for event in events:
+            record.apply(event)
+        return record
+
+    @property
+    def root(self) -> StepRecord | None:
+        """The step of the root flow; the newest one where a run was resumed."""
+        roots = [step for step in self.steps.values() if step.parent is None]
+        return roots[-1] if roots else None
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens of the whole run."""
+        return sum((step.usage for step in self.steps.values()), Usage())
+
+    @property
+    def cost_usd(self) -> float | None:
+        """Dollars of the whole run; None when a part has no known price."""
+        costs = [step.cost_usd for step in self.steps.values()]
+        return None if None in costs else sum(cost for cost in costs if cost is not None)
+
+    @property
+    def seconds(self) -> float | None:
+        """Wall time; None while it runs."""
+        return None if self.ended_at is None else self.ended_at - self.started_at
+
+    def value(self) -> Any:
+        """Return the output as plain data: models as dictionaries; None without an output."""
+        return None if self.output is None else from_json(self.output)
+
+    def apply(self, event: Event) -> None:
+        """Take in one more event."""
+        match event:
+            case RunStarted():
+                self._start(event)
+            case StepStarted():
+                self._start_step(event)
+            case StepFinished():
+                self._end(event, "succeeded").output = event.output
+            case StepFailed():
+                self._end(event, "refused" if event.refused else "failed").failure = event.failure
+            case StepCancelled():
+                self._end(event, "cancelled")
+            case Expanded():
+                self.steps[event.step].expansions.append(event)
+            case Noted(step=int(number)):
+                self.steps[number].notes.append(event)
+            case TextStreamed():
+                self.steps[event.step].text += event.text
+            case RunFinished():
+                self._finish(event)
+        self.last_event = event.number
+
+    def _start(self, event: RunStarted) -> None:
+        self.flow, self.target, self.input = event.flow, event.target, event.input
+        self.settings = event.settings
+        self.started_at = self.started_at or event.at
+        self.status, self.ended_at = None, None
+
+    def _start_step(self, event: StepStarted) -> None:
+        step = StepRecord(
+            number=event.step,
+            key=event.key,
+            parent=event.parent,
+            name=event.name,
+            kind=event.kind,
+            input=event.input,
+            started_at=event.at,
+            details=dict(event.details),
+        )
+        self.steps[event.step] = step
+        if event.parent is not None:
+            self.steps[event.parent].children.append(step)
+
+    def _end(
+        self, event: StepFinished | StepFailed | StepCancelled, status: StepStatus
+    ) -> StepRecord:
+        step = self.steps[event.step]
+        step.status, step.ended_at, step.finished_event = status, event.at, event.number
+        if not isinstance(event, StepCancelled):
+            step.details |= event.details
+        return step
+
+    def _finish(self, event: RunFinished) -> None:
+        self.status, self.ended_at = event.status, event.at
+        self.output, self.failure = event.output, event.failure

@@ -1,0 +1,153 @@
+"""Commit events in groups from one thread.
+
+Owns the queue between a run and its journal (invariant 2). `append` never blocks; a writer thread
+commits whatever has queued up, so parallel steps share one commit; `durable` waits for the commit
+that covers everything appended so far. Nothing is dropped: when the store fails, every later wait
+raises, and the run stops.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable
+
+import anyio
+import anyio.to_thread
+from sqlalchemy import Connection
+from sqlalchemy.dialects import postgresql, sqlite
+
+from agentflow.errors import JournalError
+from agentflow.journal import tables
+from agentflow.journal.events import Stored
+from agentflow.journal.rows import Payloads, to_row
+from agentflow.journal.store import Store
+
+MAX_QUEUED = 10_000
+REMEMBERED_HASHES = 50_000
+
+
+class JournalWriter:
+    """The sink of one run; use it inside the event loop that it was made in."""
+
+    def __init__(self, store: Store, run: int) -> None:
+        self._store, self._run = store, run
+        self._queue: list[Stored] = []
+        self._appended = self._committed = 0
+        self._closing = False
+        self._error: JournalError | None = None
+        self._signal = threading.Condition()
+        self._waiters: list[tuple[int, anyio.Event]] = []
+        self._loop = asyncio.get_running_loop()
+        self._written_hashes: set[bytes] = set()
+        self._thread = threading.Thread(target=self._work, name="agentflow-journal", daemon=True)
+        self._thread.start()
+
+    def append(self, event: Stored) -> None:
+        """Queue one event.
+
+        Raises:
+            JournalError: The store failed earlier; going on would lose what follows.
+        """
+        if self._error is not None:
+            raise self._error
+        self._appended += 1
+        with self._signal:
+            self._queue.append(event)
+            self._signal.notify()
+
+    async def durable(self) -> None:
+        """Return when everything appended so far is committed.
+
+        Raises:
+            JournalError: The store failed.
+        """
+        await self._wait_committed(self._appended)
+
+    async def room(self) -> None:
+        """Return when fewer than `MAX_QUEUED` events wait."""
+        if self._appended - self._committed > MAX_QUEUED:
+            await self._wait_committed(self._appended - MAX_QUEUED // 2)
+
+    async def aclose(self) -> None:
+        """Commit the rest and end the thread.
+
+        Raises:
+            JournalError: The store failed.
+        """
+        with self._signal:
+            self._closing = True
+            self._signal.notify()
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(self._thread.join)
+        if self._error is not None:
+            raise self._error
+
+    async def _wait_committed(self, number: int) -> None:
+        if self._error is None and self._committed < number:
+            done = anyio.Event()
+            self._waiters.append((number, done))
+            if self._committed >= number or self._error is not None:
+                self._wake()
+            await done.wait()
+        if self._error is not None:
+            raise self._error
+
+    def _wake(self) -> None:
+        """Release the waiters whose events are committed; runs in the event loop."""
+        failed = self._error is not None
+        waiting, self._waiters = self._waiters, []
+        for number, done in waiting:
+            if failed or number <= self._committed:
+                done.set()
+            else:
+                self._waiters.append((number, done))
+
+    def _work(self) -> None:
+        try:
+            with self._store.errors(), self._store.engine.connect() as connection:
+                write = _payload_insert(connection)
+                while batch := self._next_batch():
+                    self._commit(connection, batch, write)
+                    self._committed += len(batch)
+                    self._notify_loop()
+        except JournalError as error:
+            self._error = error
+        except Exception as error:  # noqa: BLE001 - the edge of a thread: whoever waits must hear of it
+            self._error = JournalError(store=self._store.name, problem=f"cannot write an event: {error!r}")
+        self._notify_loop()
+
+    def _next_batch(self) -> list[Stored]:
+        with self._signal:
+            while not self._queue and not self._closing:
+                self._signal.wait()
+            batch, self._queue = self._queue, []
+            return batch
+
+    def _commit(
+        self, connection: Connection, batch: list[Stored], write: Callable[[Payloads], None]
+    ) -> None:
+        payloads: Payloads = {}
+        rows = [to_row(self._run, event, payloads) for event in batch]
+        fresh = {name: data for name, data in payloads.items() if name not in self._written_hashes}
+        if fresh:
+            write(fresh)
+        connection.execute(tables.events.insert(), rows)
+        connection.commit()
+        if len(self._written_hashes) > REMEMBERED_HASHES:
+            self._written_hashes.clear()
+        self._written_hashes.update(fresh)
+
+    def _notify_loop(self) -> None:
+        if self._waiters:
+            self._loop.call_soon_threadsafe(self._wake)
+
+
+def _payload_insert(connection: Connection) -> Callable[[Payloads], None]:
+    """Return how this database inserts payloads, leaving those that are there."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(tables.payloads).on_conflict_do_nothing()
+
+    def write(payloads: Payloads) -> None:
+        rows = [{"hash": name, "data": data} for name, data in payloads.items()]
+        connection.execute(statement, rows)
+
+    return write

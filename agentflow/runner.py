@@ -1,0 +1,253 @@
+"""Run flows: the way in for programs and for the command line.
+
+Owns `Runner`, the settings under which flows run, and `RunResult`. Each run opens what it needs
+and closes it again, so a runner may be kept, shared and used from any event loop.
+"""
+
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, ParamSpec, TypeVar, cast
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream
+
+from agentflow.budget import Budget
+from agentflow.engine.launch import launch
+from agentflow.engine.ledger import Ledger
+from agentflow.engine.people import Question
+from agentflow.engine.run import ActiveRun, Durability, Sink
+from agentflow.flows import Flow
+from agentflow.journal.events import Event
+from agentflow.journal.journal import Journal
+from agentflow.journal.memory import MemorySink
+from agentflow.journal.records import RunRecord
+from agentflow.journal.replay import Recording
+from agentflow.journal.store import Store
+from agentflow.journal.writer import JournalWriter
+from agentflow.models.protocol import Model, ModelSpec, Usage
+from agentflow.models.registry import parse_spec
+from agentflow.services import LiveServices
+from agentflow.tools import Tool
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult(Generic[T]):
+    """How a run ended well. `cost_usd` is None when a part of it has no known price."""
+
+    id: str
+    output: T
+    record: RunRecord
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens of the whole run."""
+        return self.record.usage
+
+    @property
+    def cost_usd(self) -> float | None:
+        """US dollars of the whole run."""
+        return self.record.cost_usd
+
+
+def new_run_id() -> str:
+    """Return a run id that sorts by time: seconds in hex, then five random bytes."""
+    return f"{int(time.time()):08x}{secrets.token_hex(5)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runner:
+    """The settings under which flows run.
+
+    `model` is a specification such as `openai:gpt-5-mini`, None picks what the user has; an open
+    `Model` may be lent instead. `journal` is a path, a database URL or `:memory:`; None is the
+    user's default journal. `ask` answers questions to a person. `on_event` hears every event.
+    """
+
+    model: str | ModelSpec | Model | None = None
+    tools: Sequence[Tool[..., Any]] | Mapping[str, Tool[..., Any]] = ()
+    budget: Budget = field(default_factory=Budget)
+    journal: str | Path | None = None
+    durability: Durability = "results"
+    ask: Callable[[Question], Any] | None = None
+    on_event: Callable[[Event], None] | None = None
+
+    def run(self, flow: Flow[P, T], /, *args: P.args, **kwargs: P.kwargs) -> RunResult[T]:
+        """Run `flow` to its end, from code that is not async.
+
+        Raises:
+            InputError: The arguments do not fit; nothing was recorded.
+            Exception: What the flow raised; the run is in the journal.
+        """
+        return anyio.run(lambda: self.run_async(flow, *args, **kwargs))
+
+    async def run_async(
+        self, flow: Flow[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> RunResult[T]:
+        """Run `flow` to its end; see `run`."""
+        return await self.run_as(new_run_id(), flow, *args, **kwargs)
+
+    async def run_as(
+        self, run: str, flow: Flow[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> RunResult[T]:
+        """Run `flow` under a run id of the caller's choice; see `run`.
+
+        Raises:
+            JournalError: The id is taken.
+        """
+        arguments = flow.signature.bind(args, dict(kwargs))
+        return await self._journaled(flow, arguments, run, None)
+
+    @asynccontextmanager
+    async def stream(
+        self, flow: Flow[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> AsyncIterator[MemoryObjectReceiveStream[Event]]:
+        """Run `flow` and give its events as they happen; leaving the block early cancels the run.
+
+        The stream ends with `RunFinished`; a failure of the flow is raised when the block ends.
+        """
+        send, receive = anyio.create_memory_object_stream[Event](float("inf"))
+        heard = self.on_event
+
+        def hear(event: Event) -> None:
+            send.send_nowait(event)
+            if heard is not None:
+                heard(event)
+
+        arguments = flow.signature.bind(args, dict(kwargs))
+        failure: list[Exception] = []
+
+        async def work() -> None:
+            with send:
+                try:
+                    await self._journaled(flow, arguments, new_run_id(), None, hear)
+                except Exception as error:  # noqa: BLE001 - raised below, without a group around it
+                    failure.append(error)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(work)
+            with receive:
+                yield receive
+            group.cancel_scope.cancel()
+        if failure:
+            raise failure[0]
+
+    async def resume(self, flow: Flow[P, T], run: str) -> RunResult[T]:
+        """Go on with a run that did not finish: finished steps are not repeated.
+
+        Raises:
+            UnknownRunError: There is no such run.
+            DriftError: The code or its inputs have changed since.
+        """
+        record = self._recorded(run)
+        arguments = flow.signature.read_input(record.input)
+        return await self._journaled(flow, arguments, record.id, record)
+
+    async def replay(self, flow: Flow[P, T], run: str) -> RunResult[T]:
+        """Run `flow` again from the record of a run alone: no model, tool or network call.
+
+        Raises:
+            UnknownRunError: There is no such run.
+            MissingStepError, DriftError: The record does not answer what the flow asks.
+            Exception: What the run raised, if it failed.
+        """
+        record = self._recorded(run)
+        sink = MemorySink()
+        source = Recording(record, closed=True)
+        active = self._active(record.id, sink, source, Budget(), self.on_event)
+        arguments = flow.signature.read_input(record.input)
+        output = await self._launch(active, flow, arguments)
+        return RunResult(id=record.id, output=output, record=RunRecord.of(record.id, sink.events))
+
+    def _recorded(self, run: str) -> RunRecord:
+        with Journal(self.journal) as journal:
+            return journal.run(run)
+
+    async def _journaled(
+        self,
+        flow: Flow[P, T],
+        arguments: dict[str, Any],
+        run: str,
+        earlier: RunRecord | None,
+        hear: Callable[[Event], None] | None = None,
+    ) -> RunResult[T]:
+        store = Store(self.journal)
+        try:
+            number = store.new_run(run) if earlier is None else store.find_run(run)[1]
+            writer = JournalWriter(store, number)
+            source = None if earlier is None else Recording(earlier, closed=False)
+            active = self._active(run, writer, source, self.budget, hear or self.on_event)
+            record = RunRecord(id=run)
+            if earlier is not None:
+                record = earlier
+                active.last_event, active.last_step = earlier.last_event, max(earlier.steps, default=0)
+                active.ledger.carry_over(earlier.usage, earlier.cost_usd)
+            active.listeners.append(record.apply)
+            try:
+                output = await self._launch(active, flow, arguments)
+            finally:
+                await writer.aclose()
+        finally:
+            store.close()
+        return RunResult(id=run, output=output, record=record)
+
+    async def _launch(self, active: ActiveRun, flow: Flow[P, T], arguments: dict[str, Any]) -> T:
+        args, kwargs = flow.signature.split(arguments)
+        root = cast("Flow[..., T]", flow)
+        try:
+            return await launch(
+                active,
+                lambda: root(*args, **kwargs),
+                flow=flow.name,
+                target=flow.target,
+                input_json=flow.signature.write_input(arguments),
+                write=flow.signature.write_output,
+                settings=self._settings(active),
+            )
+        finally:
+            await cast("LiveServices", active.services).aclose()
+
+    def _active(
+        self,
+        run: str,
+        sink: Sink,
+        source: Recording | None,
+        budget: Budget,
+        hear: Callable[[Event], None] | None,
+    ) -> ActiveRun:
+        return ActiveRun(
+            id=run,
+            ledger=Ledger(budget),
+            sink=sink,
+            services=self._services(),
+            source=source,
+            durability=self.durability,
+            listeners=[] if hear is None else [hear],
+        )
+
+    def _services(self) -> LiveServices:
+        tools = self.tools if isinstance(self.tools, Mapping) else {item.name: item for item in self.tools}
+        lent: dict[str, Model] = {}
+        spec: ModelSpec | None
+        if self.model is None or isinstance(self.model, ModelSpec):
+            spec = self.model
+        elif isinstance(self.model, str):
+            spec = None if self.model == "auto" else parse_spec(self.model)
+        else:
+            spec = self.model.spec
+            lent[str(spec)] = self.model
+        return LiveServices(default_model=spec, tools=tools, ask=self.ask, models=lent)
+
+    def _settings(self, active: ActiveRun) -> dict[str, Any]:
+        spec = active.services.default_model
+        return {
+            "model": None if spec is None else spec.model_dump(mode="json", exclude_defaults=True),
+            "budget": self.budget.model_dump(exclude_none=True),
+            "tools": sorted(active.services.tools),
+        }

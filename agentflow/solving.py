@@ -1,0 +1,67 @@
+"""Solve a task with a planner and check the answer: the root flow of every task file.
+
+Owns the run that `agentflow run` starts. Planners and scorers are found by name, so a run can be
+replayed and resumed from its journal alone.
+"""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from agentflow import plugins
+from agentflow.data import Data
+from agentflow.engine.branches import parallel
+from agentflow.flows import flow
+from agentflow.task import Result, Task
+
+
+class Named(BaseModel):
+    """A plugin by name and the options it gets."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    options: dict[str, Data] = {}
+
+
+class Verdict(BaseModel):
+    """What one check said: `value` is between 0 and 1."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    check: str
+    passed: bool
+    value: float
+    explanation: str
+
+
+class Solution(BaseModel):
+    """The planner's answer and what the checks said of it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    output: Data
+    verdicts: tuple[Verdict, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check passed; true when there is none."""
+        return all(verdict.passed for verdict in self.verdicts)
+
+
+@flow(name="task")
+async def solve_task(task: Task, planner: Named, checks: tuple[Named, ...] = ()) -> Solution:
+    """Let the planner solve the task, then check its answer."""
+    plan = plugins.load("planner", planner.name)
+    result: Result = await plan(task, **planner.options)
+    verdicts = await parallel(check(result.output, named) for named in checks)
+    return Solution(output=result.output, verdicts=tuple(verdicts))
+
+
+@flow
+async def check(output: Any, scorer: Named) -> Verdict:
+    """Score one answer with one scorer."""
+    score = await plugins.load("scorer", scorer.name)(output, scorer.options)
+    return Verdict(
+        check=scorer.name, passed=score.passed, value=score.value, explanation=score.explanation
+    )

@@ -1,0 +1,120 @@
+"""Functions that a flow, a model or a program may call.
+
+Owns `Tool` and `@tool`. A tool's call is a step: recorded, counted, and never repeated on replay.
+"""
+
+import functools
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
+
+import anyio.to_thread
+
+from agentflow.engine.run import Step
+from agentflow.engine.steps import StepCall, perform
+from agentflow.errors import AgentflowError, ToolError
+from agentflow.models.protocol import ToolSpec
+from agentflow.signature import Signature
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Tool(Generic[P, T]):
+    """A named function with a typed signature; await a call of it inside a run.
+
+    `effect` says that a call changes something outside: its intent is durable before it starts,
+    and programs with such a tool in reach run strictly in order.
+    """
+
+    def __init__(
+        self,
+        function: Callable[P, T] | Callable[P, Awaitable[T]],
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        effect: bool = False,
+    ) -> None:
+        self.function = function
+        self.signature = Signature(function)
+        self.name = self.signature.name = name or function.__name__
+        self.description = description or inspect.getdoc(function) or ""
+        self.effect = effect
+        functools.update_wrapper(self, function)
+
+    @property
+    def spec(self) -> ToolSpec:
+        """The tool as a model sees it."""
+        schema = self.signature.json_schema()
+        return ToolSpec(name=self.name, description=self.description, parameters=schema)
+
+    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call the tool as a step.
+
+        Raises:
+            NoRunError: No run is active here.
+            InputError: The arguments do not fit.
+            ToolError: The function raised; its type and message are kept.
+            OutputError: The result does not fit the declared type.
+        """
+        return await self.call(args, dict(kwargs))
+
+    async def call(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], details: dict[str, Any] | None = None
+    ) -> T:
+        """Call the tool with arguments that came from data: a model's, or a program's."""
+        arguments = self.signature.bind(args, kwargs)
+        step: StepCall[T] = StepCall(
+            name=self.name,
+            kind="tool",
+            input=self.signature.write_input(arguments),
+            write=self.signature.write_output,
+            read=self.signature.read_output,
+            effect=self.effect,
+            details=(details or {}) | ({"effect": True} if self.effect else {}),
+        )
+
+        async def body(_step: Step) -> T:
+            return cast("T", self.signature.check_output(await self._invoke(arguments)))
+
+        return await perform(step, body)
+
+    async def _invoke(self, arguments: dict[str, Any]) -> Any:
+        args, kwargs = self.signature.split(arguments)
+        try:
+            if inspect.iscoroutinefunction(self.function):
+                return await self.function(*args, **kwargs)
+            work = functools.partial(self.function, *args, **kwargs)
+            return await anyio.to_thread.run_sync(work)
+        except AgentflowError:
+            raise
+        except Exception as error:
+            raise ToolError(tool=self.name, name=type(error).__name__, message=str(error)) from error
+
+
+@overload
+def tool(function: Callable[P, Awaitable[T]], /) -> Tool[P, T]: ...
+@overload
+def tool(function: Callable[P, T], /) -> Tool[P, T]: ...
+@overload
+def tool(
+    *, name: str | None = None, description: str | None = None, effect: bool = False
+) -> Callable[[Callable[..., Any]], Tool[..., Any]]: ...
+def tool(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    effect: bool = False,
+) -> Any:
+    """Make a tool of a function, sync or async; a sync one runs in a worker thread.
+
+    Raises:
+        TypeError: Its signature cannot be recorded.
+    """
+
+    def wrap(function: Callable[..., Any]) -> Tool[..., Any]:
+        return Tool(function, name=name, description=description, effect=effect)
+
+    return wrap if function is None else wrap(function)

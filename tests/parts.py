@@ -1,0 +1,48 @@
+"""Small real parts that tests share."""
+
+from collections.abc import Callable
+
+from agentflow import Reply
+from agentflow.journal.records import RunRecord
+from agentflow.models.protocol import ModelSpec, OnText, Price, Request, Usage
+
+
+class Scripted:
+    """A model that answers from a function of the prompt and keeps what it was asked.
+
+    A real `Model`: it streams, counts tokens (one a word) and costs what its price says.
+    """
+
+    def __init__(
+        self,
+        answer: Callable[[str], str],
+        *,
+        price: Price | None = None,
+        concurrency: int | None = None,
+    ) -> None:
+        self.spec = ModelSpec(provider="scripted", name="model", price=price, retries=0)
+        self.concurrency = concurrency
+        self.asked: list[str] = []
+        self._answer = answer
+
+    @property
+    def price(self) -> Price | None:
+        return self.spec.price
+
+    async def complete(self, request: Request, on_text: OnText) -> Reply:
+        prompt = request.messages[-1].text
+        self.asked.append(prompt)
+        text = self._answer(prompt)
+        on_text(text)
+        usage = Usage(input_tokens=len(prompt.split()), output_tokens=len(text.split()))
+        return Reply(text=text, usage=usage, model="scripted-1")
+
+    async def aclose(self) -> None:
+        """Nothing to close."""
+
+
+def shape(record: RunRecord) -> list[tuple[int, bytes, str, str, str]]:
+    """Return what makes two runs the same tree: numbers, identities, names, kinds and ends."""
+    return [
+        (step.number, step.key, step.name, step.kind, step.status) for step in record.steps.values()
+    ]
