@@ -108,6 +108,10 @@ def _unordered(tag: str) -> Callable[[Any, str, int], Any]:
     return write
 
 
+def _parts(value: dt.timedelta) -> list[int]:
+    return [value.days, value.seconds, value.microseconds]
+
+
 # Order matters: bool is an int, datetime is a date.
 _WRITERS: tuple[tuple[type, Callable[[Any, str, int], Any]], ...] = (
     (list, _items),
@@ -118,7 +122,7 @@ _WRITERS: tuple[tuple[type, Callable[[Any, str, int], Any]], ...] = (
     (bytes, lambda value, _path, _depth: _tagged("bytes", base64.b64encode(value).decode())),
     (dt.datetime, lambda value, _path, _depth: _tagged("datetime", value.isoformat())),
     (dt.date, lambda value, _path, _depth: _tagged("date", value.isoformat())),
-    (dt.timedelta, lambda value, _path, _depth: _tagged("timedelta", value.total_seconds())),
+    (dt.timedelta, lambda value, _path, _depth: _tagged("timedelta", _parts(value))),
     (Decimal, lambda value, _path, _depth: _tagged("decimal", str(value))),
     (complex, lambda value, _path, _depth: _tagged("complex", str(value))),
     (int, lambda value, _path, _depth: int(value)),
@@ -134,7 +138,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "bytes": base64.b64decode,
     "datetime": dt.datetime.fromisoformat,
     "date": dt.date.fromisoformat,
-    "timedelta": lambda seconds: dt.timedelta(seconds=seconds),
+    "timedelta": lambda parts: dt.timedelta(*parts),
     "decimal": Decimal,
     "complex": complex,
 }

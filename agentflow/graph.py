@@ -220,4 +220,6 @@ def _is_union(kind: Any) -> bool:
 
 
 def _words(kind: Any) -> str:
-    return "anything" if kind is Data else getattr(kind, "__name__", None) or str(kind)
+    if kind is Data:
+        return "anything"
+    return kind.__name__ if isinstance(kind, type) and not typing.get_args(kind) else str(kind)

@@ -121,22 +121,25 @@ class Runner:
                 heard(event)
 
         arguments = flow.signature.bind(args, dict(kwargs))
-        failure: list[Exception] = []
+        errors: list[Exception] = []
 
         async def work() -> None:
             with send:
                 try:
                     await self._journaled(flow, arguments, new_run_id(), None, hear)
                 except Exception as error:  # noqa: BLE001 - raised below, without a group around it
-                    failure.append(error)
+                    errors.append(error)
 
-        async with anyio.create_task_group() as group:
-            group.start_soon(work)
-            with receive:
-                yield receive
-            group.cancel_scope.cancel()
-        if failure:
-            raise failure[0]
+        with receive:
+            async with anyio.create_task_group() as group:
+                group.start_soon(work)
+                try:
+                    yield receive
+                except Exception as error:  # noqa: BLE001 - the caller's own, raised below
+                    errors.insert(0, error)
+                group.cancel_scope.cancel()
+        if errors:
+            raise errors[0]
 
     async def resume(self, flow: Flow[P, T], run: str) -> RunResult[T]:
         """Go on with a run that did not finish: finished steps are not repeated.

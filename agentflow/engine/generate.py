@@ -8,11 +8,10 @@ Providers, retries and permits live in `agentflow/models/`.
 from collections.abc import Sequence
 from typing import Any, TypeVar, overload
 
-from pydantic import TypeAdapter, ValidationError
-
 from agentflow.data import canonical
 from agentflow.engine.ledger import Reservation
 from agentflow.engine.run import ActiveRun, Step
+from agentflow.engine.shapes import MisfitError, shape_of
 from agentflow.engine.steps import StepCall, current_frame, perform
 from agentflow.errors import MalformedReplyError, ModelError
 from agentflow.journal.events import Noted
@@ -41,6 +40,14 @@ async def generate(
 async def generate(
     prompt: str | Sequence[Message],
     *,
+    output: dict[str, Any],
+    tools: Sequence[Tool[..., Any]] = (),
+    **options: Any,
+) -> Any: ...
+@overload
+async def generate(
+    prompt: str | Sequence[Message],
+    *,
     output: type[T],
     tools: Sequence[Tool[..., Any]] = (),
     **options: Any,
@@ -48,17 +55,17 @@ async def generate(
 async def generate(
     prompt: str | Sequence[Message],
     *,
-    output: type[Any] | None = None,
+    output: type[Any] | dict[str, Any] | None = None,
     tools: Sequence[Tool[..., Any]] = (),
     model: str | ModelSpec | None = None,
     system: str | None = None,
     **options: Any,
 ) -> Any:
-    """Ask a model and return its `Reply`, or a value of type `output`.
+    """Ask a model and return its `Reply`, or a value of the shape `output`.
 
     Args:
         prompt: One user message, or the whole conversation.
-        output: A type pydantic knows. The model is asked for JSON of that shape; a reply that does
+        output: A type pydantic knows, or a JSON schema for plain data. The model is asked for JSON of that shape; a reply that does
             not validate is sent back with the reason, three attempts in all.
         tools: Tools the model may ask for; calling them is up to the caller.
         model: Another model than the run's.
@@ -69,7 +76,7 @@ async def generate(
         NoRunError: No run is active here.
         BudgetExceededError: Tokens, money or time do not cover the call.
         ModelError: The call failed for good; the type says why.
-        MalformedReplyError: No attempt gave a valid value of type `output`.
+        MalformedReplyError: No attempt gave a value of that shape.
     """
     run = current_frame("generate").run
     spec = await run.services.choose_model() if model is None else parse_spec(model)
@@ -77,17 +84,15 @@ async def generate(
     specs = tuple(tool.spec for tool in tools)
     if output is None:
         return await _call_model(run, spec, Request(messages=messages, tools=specs, **options))
-    adapter: TypeAdapter[Any] = TypeAdapter(output)
+    shape = shape_of(output)
     problem = ""
     for _attempt in range(TYPED_ATTEMPTS):
-        request = Request(
-            messages=messages, tools=specs, output_schema=adapter.json_schema(), **options
-        )
+        request = Request(messages=messages, tools=specs, output_schema=shape.schema, **options)
         reply = await _call_model(run, spec, request)
         try:
-            return adapter.validate_json(reply.text)
-        except ValidationError as error:
-            problem = _explain(error)
+            return shape.read(reply.text)
+        except MisfitError as error:
+            problem = str(error)
         messages += (
             Message(role="assistant", text=reply.text or "(empty)"),
             Message(role="user", text=f"That reply does not fit: {problem}. Send corrected JSON only."),
@@ -98,11 +103,6 @@ async def generate(
 def _messages(prompt: str | Sequence[Message], system: str | None) -> tuple[Message, ...]:
     turns = (Message(role="user", text=prompt),) if isinstance(prompt, str) else tuple(prompt)
     return turns if system is None else (Message(role="system", text=system), *turns)
-
-
-def _explain(error: ValidationError) -> str:
-    problems = error.errors(include_url=False, include_input=False)
-    return "; ".join(f"{'.'.join(map(str, item['loc'])) or 'reply'}: {item['msg']}" for item in problems[:3])
 
 
 async def _call_model(run: ActiveRun, spec: ModelSpec, request: Request) -> Reply:

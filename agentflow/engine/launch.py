@@ -39,12 +39,12 @@ async def launch(
     token = FRAME.set(Frame(run, above, b""))
     try:
         value = await root()
-        run.emit(RunFinished, status="succeeded", output=write(value))
+        run.emit(RunFinished, keep=True, status="succeeded", output=write(value))
     except anyio.get_cancelled_exc_class():
-        run.emit(RunFinished, status="interrupted")
+        run.emit(RunFinished, keep=True, status="interrupted")
         raise
     except Exception as error:
-        run.emit(RunFinished, status="failed", failure=failure_of(error))
+        run.emit(RunFinished, keep=True, status="failed", failure=failure_of(error))
         raise
     finally:
         FRAME.reset(token)

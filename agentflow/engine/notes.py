@@ -5,6 +5,7 @@ from typing import Any
 from agentflow.engine.run import Step
 from agentflow.engine.steps import current_frame
 from agentflow.journal.events import Noted
+from agentflow.models.protocol import ModelSpec
 
 
 def note(text: str, **details: Any) -> None:
@@ -33,6 +34,15 @@ def levels_left() -> int | None:
 def tools_in_reach() -> dict[str, Any]:
     """Return the run's tools by name."""
     return dict(current_frame("tools_in_reach").run.services.tools)
+
+
+async def default_model() -> ModelSpec:
+    """Return the run's model, picking one if the user left it open.
+
+    Raises:
+        ModelError: There is none.
+    """
+    return await current_frame("default_model").run.services.choose_model()
 
 
 def current_step() -> Step:

@@ -40,13 +40,16 @@ async def run_plan(plan: Plan, solve: Solve) -> Any:
     return results[plan.answer_id]
 
 
-async def run_program(program: Program, resolve: Resolve, *, name: str = "program") -> Any:
+async def run_program(
+    program: Program, resolve: Resolve, *, name: str = "program", effects: list[str] | None = None
+) -> Any:
     """Run generated code in the sandbox and return its value.
 
     Args:
         program: The code, its inputs and the tools it may call.
         resolve: Answers every call of a function that is neither defined nor a tool.
         name: What the step is called.
+        effects: Gets a line for each call of a tool with effects, even when the program fails later.
 
     Raises:
         ProgramError: The code does not parse, fails, or goes past its limits.
@@ -62,7 +65,7 @@ async def run_program(program: Program, resolve: Resolve, *, name: str = "progra
     )
 
     async def body(step: Step) -> Any:
-        calls = _Calls(run, program, resolve)
+        calls = _Calls(run, program, resolve, [] if effects is None else effects)
         sandbox = await run.services.sandbox()
         finished = await sandbox.run(
             program.code,
@@ -82,8 +85,10 @@ async def run_program(program: Program, resolve: Resolve, *, name: str = "progra
 class _Calls:
     """The host's side of one program: each call in its own branch, linked to what fed it."""
 
-    def __init__(self, run: ActiveRun, program: Program, resolve: Resolve) -> None:
-        self._program, self._resolve = program, resolve
+    def __init__(
+        self, run: ActiveRun, program: Program, resolve: Resolve, effects: list[str]
+    ) -> None:
+        self._program, self._resolve, self._effects = program, resolve, effects
         self._tools = {name: run.services.tools[name] for name in program.tools}
         self._branches = Branches()
         self._lines = program.code.splitlines()
@@ -98,9 +103,12 @@ class _Calls:
         fed_by = tuple(str(number) for number in call.waits_for)
         with self._branches.enter(str(call.number), fed_by=fed_by):
             tool = self._tools.get(call.name)
-            if tool is not None:
-                return await tool.call(call.args, call.kwargs)
-            return await self._resolve(self._unwritten(call))
+            if tool is None:
+                return await self._resolve(self._unwritten(call))
+            value = await tool.call(call.args, call.kwargs)
+            if tool.effect:
+                self._effects.append(f"{self._lines[call.line - 1].strip()} gave {value!r}")
+            return value
 
     def _unwritten(self, call: Call) -> Unwritten:
         names = self._parameters.get((call.name, call.line), ())

@@ -24,8 +24,8 @@ MAX_TRACE_CHARS = 20_000
 class Sink(Protocol):
     """Where events go. `append` never blocks; an error of the store surfaces in the waiting calls."""
 
-    def append(self, event: Stored) -> None:
-        """Queue one event, in order."""
+    def append(self, event: Stored, *, keep: bool = False) -> None:
+        """Queue one event, in order; `keep` has its commit survive a power cut."""
         ...
 
     async def durable(self) -> None:
@@ -123,11 +123,11 @@ class ActiveRun:
     last_event: int = 0
     last_step: int = 0
 
-    def emit(self, event_type: type[Happening], /, **fields: Any) -> None:
-        """Number, stamp and record one event, then tell the listeners."""
+    def emit(self, event_type: type[Happening], /, *, keep: bool = False, **fields: Any) -> None:
+        """Number, stamp and record one event, then tell the listeners; `keep`: see `Sink.append`."""
         self.last_event += 1
         event: Any = event_type(number=self.last_event, at=self.clock(), **fields)
-        self.sink.append(event)
+        self.sink.append(event, keep=keep)
         for listener in self.listeners:
             listener(event)
 

@@ -124,6 +124,7 @@ def _begin(frame: Frame, call: StepCall[Any]) -> Step:
     frame.links, frame.first_step = (), frame.first_step or step.number
     run.emit(
         StepStarted,
+        keep=call.effect,
         step=step.number,
         key=step.key,
         parent=parent.number or None,
@@ -158,21 +159,20 @@ async def _from_source(run: ActiveRun, step: Step, call: StepCall[Any]) -> Recor
 
 async def _fail(run: ActiveRun, step: Step, error: Exception) -> None:
     with anyio.CancelScope(shield=True):
-        run.emit(
-            StepFailed, step=step.number, failure=failure_of(error), details=dict(step.details)
-        )
-        await _settle(run, step)
+        kept = _is_kept(run, step)
+        details = dict(step.details)
+        run.emit(StepFailed, keep=kept, step=step.number, failure=failure_of(error), details=details)
+        await (run.sink.durable() if kept else run.sink.room())
 
 
 async def _finish(run: ActiveRun, step: Step, output: bytes) -> None:
     with anyio.CancelScope(shield=True):
-        run.emit(StepFinished, step=step.number, output=output, details=dict(step.details))
-        await _settle(run, step)
+        kept = _is_kept(run, step)
+        details = dict(step.details)
+        run.emit(StepFinished, keep=kept, step=step.number, output=output, details=details)
+        await (run.sink.durable() if kept else run.sink.room())
 
 
-async def _settle(run: ActiveRun, step: Step) -> None:
+def _is_kept(run: ActiveRun, step: Step) -> bool:
     """Wait for the commit where losing it would cost something; interior rows may trail."""
-    if run.durability == "results" and (step.is_leaf or step.kind == "code"):
-        await run.sink.durable()
-    else:
-        await run.sink.room()
+    return run.durability == "results" and (step.is_leaf or step.kind == "code")

@@ -9,7 +9,7 @@ class MemorySink:
     def __init__(self) -> None:
         self.events: list[Stored] = []
 
-    def append(self, event: Stored) -> None:
+    def append(self, event: Stored, *, keep: bool = False) -> None:  # noqa: ARG002 - memory keeps nothing
         """Keep one event."""
         self.events.append(event)
 

@@ -1,7 +1,7 @@
 """Open a journal's database and read it.
 
-Owns the connection, the schema's version and the queries. SQLite runs in WAL mode with full
-synchronisation, so that a commit survives a power cut and readers never block the writer.
+Owns the connection, the schema's version and the queries. SQLite runs in WAL mode, so that readers
+never block the writer.
 """
 
 import time
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
-from sqlalchemy import Connection, Engine, create_engine, event, func, insert, select
+from sqlalchemy import Connection, Engine, create_engine, event, func, insert, inspect, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
@@ -129,14 +129,12 @@ class Store:
             return int(connection.execute(query).scalar() or 0)
 
     def _prepare(self) -> None:
+        query = select(tables.meta.c.value).where(tables.meta.c.name == "schema")
         with self.engine.begin() as connection:
-            tables.metadata.create_all(connection)
-            query = select(tables.meta.c.value).where(tables.meta.c.name == "schema")
-            found = connection.execute(query).scalar()
-            if found is None:
-                row = {"name": "schema", "value": str(tables.SCHEMA_VERSION)}
-                connection.execute(insert(tables.meta).values(row))
-        if found is not None and int(found) > tables.SCHEMA_VERSION:
+            if not inspect(connection).has_table(tables.meta.name):
+                _create_tables(connection)
+            found = connection.execute(query).scalar_one()
+        if int(found) > tables.SCHEMA_VERSION:
             problem = f"written by a newer agentflow (schema {found}); upgrade agentflow to read it"
             raise JournalError(store=self.name, problem=problem)
 
@@ -183,10 +181,20 @@ def _engine(url: str, *, create: bool) -> Engine:
     return engine
 
 
+def _create_tables(connection: Connection) -> None:
+    """Create the schema; when two processes come to a new file at once, the second waits and finds it."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    if not inspect(connection).has_table(tables.meta.name):
+        tables.metadata.create_all(connection)
+        row = {"name": "schema", "value": str(tables.SCHEMA_VERSION)}
+        connection.execute(insert(tables.meta).values(row))
+
+
 def _set_pragmas(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA synchronous=NORMAL")  # the writer asks for FULL where it must
     cursor.close()
 
 

@@ -2,8 +2,9 @@
 
 Owns the queue between a run and its journal (invariant 2). `append` never blocks; a writer thread
 commits whatever has queued up, so parallel steps share one commit; `durable` waits for the commit
-that covers everything appended so far. Nothing is dropped: when the store fails, every later wait
-raises, and the run stops.
+that covers everything appended so far. A group that holds an event to be kept is synchronised to
+disk, and with it all before it; the others survive a killed process but not a power cut. Nothing is
+dropped: when the store fails, every later wait raises, and the run stops.
 """
 
 import asyncio
@@ -31,6 +32,7 @@ class JournalWriter:
     def __init__(self, store: Store, run: int) -> None:
         self._store, self._run = store, run
         self._queue: list[Stored] = []
+        self._must_sync = False
         self._appended = self._committed = 0
         self._closing = False
         self._error: JournalError | None = None
@@ -41,8 +43,8 @@ class JournalWriter:
         self._thread = threading.Thread(target=self._work, name="agentflow-journal", daemon=True)
         self._thread.start()
 
-    def append(self, event: Stored) -> None:
-        """Queue one event.
+    def append(self, event: Stored, *, keep: bool = False) -> None:
+        """Queue one event; `keep` has its commit survive a power cut.
 
         Raises:
             JournalError: The store failed earlier; going on would lose what follows.
@@ -52,6 +54,7 @@ class JournalWriter:
         self._appended += 1
         with self._signal:
             self._queue.append(event)
+            self._must_sync = self._must_sync or keep
             self._signal.notify()
 
     async def durable(self) -> None:
@@ -105,7 +108,12 @@ class JournalWriter:
         try:
             with self._store.errors(), self._store.engine.connect() as connection:
                 write = _payload_insert(connection)
-                while batch := self._next_batch():
+                synchronise = _synchroniser(connection)
+                while True:
+                    batch, must_sync = self._next_batch()
+                    if not batch:
+                        break
+                    synchronise(must_sync)
                     self._commit(connection, batch, write)
                     self._committed += len(batch)
                     self._notify_loop()
@@ -115,12 +123,13 @@ class JournalWriter:
             self._error = JournalError(store=self._store.name, problem=f"cannot write an event: {error!r}")
         self._notify_loop()
 
-    def _next_batch(self) -> list[Stored]:
+    def _next_batch(self) -> tuple[list[Stored], bool]:
         with self._signal:
             while not self._queue and not self._closing:
                 self._signal.wait()
             batch, self._queue = self._queue, []
-            return batch
+            must_sync, self._must_sync = self._must_sync, False
+            return batch, must_sync
 
     def _commit(
         self, connection: Connection, batch: list[Stored], write: Callable[[Payloads], None]
@@ -151,3 +160,18 @@ def _payload_insert(connection: Connection) -> Callable[[Payloads], None]:
         connection.execute(statement, rows)
 
     return write
+
+
+def _synchroniser(connection: Connection) -> Callable[[bool], None]:
+    """Return how to choose whether the next commit waits for the disk."""
+    if connection.dialect.name != "sqlite":
+        return lambda _must_sync: None
+    mode = [False]
+
+    def synchronise(must_sync: bool) -> None:
+        if mode[0] != must_sync:
+            connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if must_sync else 'NORMAL'}")
+            connection.commit()
+            mode[0] = must_sync
+
+    return synchronise

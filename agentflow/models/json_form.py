@@ -13,19 +13,20 @@ from typing import Any
 Schema = dict[str, Any]
 
 WRAPPER = "value"
-COPIED = frozenset(
-    "type enum const description pattern multipleOf maximum minimum exclusiveMaximum exclusiveMinimum "
-    "minItems maxItems".split()
-)
+COPIED = {
+    "type", "enum", "const", "description", "pattern", "multipleOf", "maximum", "minimum",
+    "exclusiveMaximum", "exclusiveMinimum", "minItems", "maxItems",
+}  # fmt: skip
 # Notes to readers, and limits that the services refuse: the caller validates the reply anyway.
-DROPPED = frozenset(
-    "title default examples discriminator deprecated readOnly writeOnly $schema $id $comment "
-    "minLength maxLength uniqueItems".split()
-)
-READ_HERE = frozenset(
-    "properties required additionalProperties items anyOf oneOf allOf $ref $defs format".split()
-)
-FORMATS = frozenset("date-time time date duration email hostname ipv4 ipv6 uuid".split())
+DROPPED = {
+    "title", "default", "examples", "discriminator", "deprecated", "readOnly", "writeOnly",
+    "$schema", "$id", "$comment", "minLength", "maxLength", "uniqueItems",
+}  # fmt: skip
+READ_HERE = {
+    "properties", "required", "additionalProperties", "items", "anyOf", "oneOf", "allOf",
+    "$ref", "$defs", "format",
+}  # fmt: skip
+FORMATS = {"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"}
 
 
 @dataclass(frozen=True)
