@@ -68,13 +68,13 @@ def decode(data: Any) -> Any:
 
 
 def to_json(value: object) -> bytes:
-    """Return the canonical JSON of plain data: sorted keys, no spaces, UTF-8."""
+    """Return plain data as compact JSON; dictionaries keep their order, as Python's do."""
     return canonical(encode(value))
 
 
 def canonical(data: Any) -> bytes:
-    """Return JSON data as bytes that depend on its content only."""
-    text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    """Return JSON data as bytes: no spaces, UTF-8, the order of dictionaries kept."""
+    text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return text.encode("utf-8", "surrogatepass")
 
 

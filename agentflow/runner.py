@@ -164,6 +164,8 @@ class Runner:
         sink = MemorySink()
         source = Recording(record, closed=True)
         active = self._active(record.id, sink, source, Budget(), self.on_event)
+        if model := record.settings.get("model"):  # a planner may act by the kind of model
+            active.services.default_model = ModelSpec(**model)
         arguments = flow.signature.read_input(record.input)
         output = await self._launch(active, flow, arguments)
         return RunResult(id=record.id, output=output, record=RunRecord.of(record.id, sink.events))

@@ -38,12 +38,10 @@ class LiveServices:
         self._sandbox: ProgramSandbox | None = None
         self._lock = anyio.Lock()
 
-    async def choose_model(self) -> ModelSpec:
-        """Return the default model; without one, the best the user has."""
-        async with self._lock:
-            if self.default_model is None:
-                self.default_model = (await choose_model()).spec
-            return self.default_model
+    async def choose_model(self) -> tuple[ModelSpec, str]:
+        """Return the best model the user has, and why."""
+        choice = await choose_model()
+        return choice.spec, choice.reason
 
     def model(self, spec: ModelSpec) -> Model:
         """Return the model of that specification, opening it on first use.

@@ -79,7 +79,7 @@ async def generate(
         MalformedReplyError: No attempt gave a value of that shape.
     """
     run = current_frame("generate").run
-    spec = await run.services.choose_model() if model is None else parse_spec(model)
+    spec = await run.default_model() if model is None else parse_spec(model)
     messages = _messages(prompt, system)
     specs = tuple(tool.spec for tool in tools)
     if output is None:

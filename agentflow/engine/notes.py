@@ -42,7 +42,7 @@ async def default_model() -> ModelSpec:
     Raises:
         ModelError: There is none.
     """
-    return await current_frame("default_model").run.services.choose_model()
+    return await current_frame("default_model").run.default_model()
 
 
 def current_step() -> Step:

@@ -10,9 +10,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+import anyio
+
 from agentflow.engine.ledger import Ledger
 from agentflow.errors import AgentflowError
-from agentflow.journal.events import Event, Failure, Happening, Stored, StepKind, TextStreamed
+from agentflow.journal.events import (
+    Event,
+    Failure,
+    Happening,
+    Noted,
+    StepKind,
+    Stored,
+    TextStreamed,
+)
 from agentflow.journal.replay import Recorded
 from agentflow.models.protocol import Model, ModelSpec
 from agentflow.sandbox.protocol import ProgramSandbox
@@ -44,8 +54,8 @@ class Services(Protocol):
     tools: Mapping[str, Any]
     ask: Callable[[Any], Any] | None
 
-    async def choose_model(self) -> ModelSpec:
-        """Return the run's default model, picking one if the user said `auto`."""
+    async def choose_model(self) -> tuple[ModelSpec, str]:
+        """Pick the run's default model from what the user has; return it and the reason."""
         ...
 
     def model(self, spec: ModelSpec) -> Model:
@@ -122,6 +132,7 @@ class ActiveRun:
     clock: Callable[[], float] = time.time
     last_event: int = 0
     last_step: int = 0
+    _choosing: anyio.Lock = field(default_factory=anyio.Lock)
 
     def emit(self, event_type: type[Happening], /, *, keep: bool = False, **fields: Any) -> None:
         """Number, stamp and record one event, then tell the listeners; `keep`: see `Sink.append`."""
@@ -136,6 +147,20 @@ class ActiveRun:
         event = TextStreamed(number=self.last_event, at=self.clock(), step=step.number, text=text)
         for listener in self.listeners:
             listener(event)
+
+    async def default_model(self) -> ModelSpec:
+        """Return the run's model, picking one if the user left it open; the choice is recorded.
+
+        Raises:
+            ModelError: There is none.
+        """
+        async with self._choosing:
+            if self.services.default_model is None:
+                spec, reason = await self.services.choose_model()
+                self.services.default_model = spec
+                chosen = spec.model_dump(mode="json", exclude_defaults=True)
+                self.emit(Noted, step=None, text=f"model {spec}: {reason}", details={"model": chosen})
+            return self.services.default_model
 
     def next_step(self) -> int:
         """Return the number of the next step; the root is 1."""

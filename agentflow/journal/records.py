@@ -160,6 +160,8 @@ class RunRecord:
                 self._end(event, "cancelled")
             case Expanded():
                 self.steps[event.step].expansions.append(event)
+            case Noted(step=None):
+                self.settings |= event.details
             case Noted(step=int(number)):
                 self.steps[number].notes.append(event)
             case TextStreamed():

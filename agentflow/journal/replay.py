@@ -14,7 +14,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 
-from agentflow.errors import DriftError, MissingStepError, rebuild
+from agentflow.errors import AgentflowError, DriftError, MissingStepError, rebuild
 from agentflow.journal.records import RunRecord, StepRecord
 from agentflow.journal.rows import payload_hash
 
@@ -34,6 +34,7 @@ class Recording:
 
     def __init__(self, record: RunRecord, *, closed: bool, patience_s: float = PATIENCE_S) -> None:
         self.run, self.closed, self._patience_s = record.id, closed, patience_s
+        self._broken: AgentflowError | None = None
         self._interrupted = record.status in (None, "interrupted")
         self._steps = {step.key: step for step in record.steps.values()}
         self._turns = _Turns(step for step in self._steps.values() if _is_answer(step))
@@ -51,15 +52,16 @@ class Recording:
             MissingStepError: The recording is closed and holds no result for the step.
             AgentflowError: The recorded failure of the step.
         """
+        if self._broken is not None:
+            raise self._broken
         found = self._steps.get(key)
         if found is None:
             if self.closed:
-                raise MissingStepError(step=label, run=self.run)
+                raise self._break(MissingStepError(step=label, run=self.run))
             return None
         if payload_hash(found.input) != payload_hash(input_json):
-            raise DriftError(
-                step=label, run=self.run, recorded=_short(found.input), now=_short(input_json)
-            )
+            recorded, now = _short(found.input), _short(input_json)
+            raise self._break(DriftError(step=label, run=self.run, recorded=recorded, now=now))
         if self.closed:
             return await self._replayed(found, label)
         return _result(found) if found.status == "succeeded" else None
@@ -72,12 +74,16 @@ class Recording:
         """
         found = self._steps.get(key)
         if self.closed and found is not None and found.output not in (None, output):
-            raise DriftError(
-                step=f"result of {label}",
-                run=self.run,
-                recorded=_short(found.output or b""),
-                now=_short(output),
-            )
+            recorded, now = _short(found.output or b""), _short(output)
+            step = f"result of {label}"
+            raise self._break(DriftError(step=step, run=self.run, recorded=recorded, now=now))
+
+    def _break(self, error: AgentflowError) -> AgentflowError:
+        """Make the first misfit everybody's: branches that wait their turn would only hide it."""
+        if self.closed and self._broken is None:
+            self._broken = error
+            self._turns.release_all()
+        return error
 
     async def _replayed(self, found: StepRecord, label: str) -> Recorded | None:
         if found.status == "refused":
@@ -92,7 +98,10 @@ class Recording:
             with anyio.fail_after(self._patience_s, shield=True):
                 await self._turns.wait(found.key)
         except TimeoutError as error:
-            raise MissingStepError(step=f"a step before {label}", run=self.run) from error
+            missing = MissingStepError(step=f"a step before {label}", run=self.run)
+            raise self._break(missing) from error
+        if self._broken is not None:
+            raise self._broken
         if found.status == "failed":
             raise _failure(found)
         return _result(found)
@@ -101,7 +110,7 @@ class Recording:
         """Stand still like the cancelled step did, until the branch is cancelled again."""
         if found.status == "cancelled" and not self._interrupted:
             await anyio.sleep(self._patience_s)
-        raise MissingStepError(step=label, run=self.run)
+        raise self._break(MissingStepError(step=label, run=self.run))
 
 
 class _Turns:
@@ -112,6 +121,10 @@ class _Turns:
         self._order = [step.key for step in ordered]
         self._next = 0
         self._waiting: dict[bytes, anyio.Event] = {}
+
+    def release_all(self) -> None:
+        for event in self._waiting.values():
+            event.set()
 
     async def wait(self, key: bytes) -> None:
         if self._order[self._next] != key:

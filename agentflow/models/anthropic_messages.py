@@ -35,7 +35,8 @@ def messages_body(spec: ModelSpec, request: Request, form: JsonForm | None) -> d
     system = "\n\n".join(m.text for m in request.messages if m.role == "system" and m.text)
     wanted = {
         "system": system or None,
-        "temperature": request.temperature,
+        # Not an argument of the client any more, but the service still takes it where the model does.
+        "extra_body": None if request.temperature is None else {"temperature": request.temperature},
         "stop_sequences": list(request.stop) or None,
         "tools": [_tool(tool) for tool in request.tools] or None,
     }

@@ -26,13 +26,14 @@ from agentflow.engine.notes import default_model, levels_left, tools_in_reach
 from agentflow.engine.shapes import MisfitError, SchemaShape
 from agentflow.errors import ExpansionError, InputError, OutputError, ProgramError, ToolError
 from agentflow.expansion import Unwritten
-from agentflow.sandbox.names import placeholders
+from agentflow.sandbox.names import Placeholder, placeholders
 from agentflow_planners.recode_prompts import (
     Failure,
     Stage,
     Unit,
     can_split,
     grammar,
+    mentioned,
     with_failure,
     write_prompt,
 )
@@ -41,6 +42,7 @@ from agentflow_planners.recode_replies import assigned_at, body_of, comment_abov
 REPAIRABLE = (ProgramError, ExpansionError, ToolError, InputError, OutputError, MisfitError)
 CONTINUING_PROVIDERS = ("gguf",)  # these take a grammar and go on from a begun reply
 MAX_SPLITS = 3
+WIDEN_AFTER = 2
 MAX_SELF_CALLS = 100
 TEMPERATURES = (0.0, 0.0, 0.3, 0.6, 0.8)  # of the first version and of its repairs
 MAX_TOKENS = 1024
@@ -103,13 +105,16 @@ async def _expand(unit: Unit, job: Job, level: int) -> Any:
         try:
             if code is None:
                 code = await expansion.write(failures)
-            bodies[key] = code
+            if not expansion.is_widened:
+                bodies[key] = code
             return await expansion.run(code)
         except REPAIRABLE as error:
             bodies.pop(key, None)
             failures.append(expansion.failed(code or "", error))
             note(f"version {attempt + 1} of {unit.name} failed: {failures[-1].report}")
             code = None
+            if len(failures) == WIDEN_AFTER:
+                expansion.widen()
     raise ExpansionError(
         step=unit.name,
         problem=f"none of {job.repairs + 1} versions worked; the last: {failures[-1].report}",
@@ -124,6 +129,15 @@ class _Expansion:
         self._locks: dict[str, anyio.Lock] = {}
         self._answers: dict[bytes, Any] = {}
         self._effects: list[str] = []
+        self.is_widened = False
+
+    def widen(self) -> None:
+        """Give the function what its caller has and held back: that may be what it lacks."""
+        unit = self._unit
+        if unit.held_back:
+            arguments = {**unit.arguments, **unit.held_back}
+            self._unit = unit.model_copy(update={"arguments": arguments, "held_back": {}})
+            self.is_widened = True
 
     def _stage(self, failures: int) -> Stage:
         budget = levels_left()
@@ -208,9 +222,12 @@ class _Expansion:
             )
         target = assigned_at(call.program, call.line_number)
         is_field = target in own.fields
+        arguments = call.arguments()
+        held_back = {name: value for name, value in own.arguments.items() if name not in arguments}
         return Unit(
             name=call.name,
-            arguments=call.arguments(),
+            arguments=arguments,
+            held_back=held_back if is_field else {},
             about=comment_above(call.program, call.line_number),
             result=own.fields[target] if target and is_field else {},
             origin=call.program,
@@ -218,11 +235,9 @@ class _Expansion:
         )
 
     def _check(self, code: str, stage: Stage) -> None:
-        unwritten = {item.name for item in placeholders(code, [*self._job.tools, *self._unit.arguments])}
-        unwritten.discard(self._unit.name)
-        problem = ""
-        if stage == "split" and len(unwritten) < 2:
-            problem = "call at least two different new helper functions and do no other work"
+        sites = placeholders(code, [*self._job.tools, *self._unit.arguments])
+        unwritten = {site.name for site in sites} - {self._unit.name}
+        problem = self._split_problem(code, sites) if stage == "split" else ""
         if stage == "whole" and unwritten:
             problem = f"`{sorted(unwritten)[0]}` does not exist; do the work in plain Python"
         invented = replaced_parameter(code, tuple(self._unit.arguments))
@@ -230,6 +245,20 @@ class _Expansion:
             problem = f"the parameter {invented} must be used, not replaced by invented values"
         if problem:
             raise ProgramError(phase="run", name="Rule", message=problem, line=None, report=problem)
+
+    def _split_problem(self, code: str, sites: tuple[Placeholder, ...]) -> str:
+        """Return what is wrong with a split: too little is left to others, or they lack something."""
+        if len({site.name for site in sites}) < 2:
+            return "call at least two different new helper functions and do no other work"
+        scope = list(self._unit.arguments)
+        for site in sites:
+            field = assigned_at(code, site.line)
+            for name in mentioned(self._unit.fields.get(field or ""), scope):
+                if name not in (*site.parameters, *site.keywords):
+                    return f"`{site.name}` must also be given `{name}`: the description of {field} names it"
+            if field:
+                scope.append(field)
+        return ""
 
     def _tools(self) -> str:
         tools = tools_in_reach()

@@ -72,7 +72,8 @@ class Unit(BaseModel):
     """A function nobody has written: its name, its arguments here, and what it must return.
 
     `result` is the JSON schema of what it returns, empty when nothing is known; `is_field` says that
-    it gives one field of its caller's result. `origin` is the program that calls it.
+    it gives one field of its caller's result. `origin` is the program that calls it, `held_back` what
+    that program was given and did not pass on.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -81,6 +82,7 @@ class Unit(BaseModel):
     arguments: dict[str, Data] = {}
     about: str = ""
     result: dict[str, Data] = {}
+    held_back: dict[str, Data] = {}
     origin: str = ""
     is_field: bool = False
     self_calls: int = 0
@@ -154,25 +156,33 @@ def grammar(unit: Unit, stage: Stage) -> str:
         return 'root ::= line+ "```"\nline ::= "    " [^\\n]+ "\\n"\n'
     rules, done = [], []
     for index, (field, schema) in enumerate(unit.fields.items()):
-        # A helper gets inputs, and those earlier fields that its own description speaks of.
-        spoken_of = [name for name in done if _mentions(schema, name)]
-        names = [*unit.arguments, *spoken_of]
-        more = f' (", " a{index}){{0,{len(names) - 1}}}' if len(names) > 1 else ""
-        head = f'"    # {field} (" [^\\n]{{4,220}} "\\n    {field} = "'
-        rules.append(f's{index} ::= {head} helper "(" a{index}{more} ")\\n"')
-        rules.append(f"a{index} ::= " + " | ".join(f'"{name}"' for name in names))
+        must = mentioned(schema, [*done, *unit.arguments])
+        free = [name for name in unit.arguments if name not in must]
+        more = len(free) if must else len(free) - 1
+        first = f'"{", ".join(must)}"' if must else f"a{index}"
+        rest = f' (", " a{index}){{0,{more}}}' if more > 0 else ""
+        head = f'"    # {field} (" [^\\n]{{4,220}} "\\n    {field} = " verb "_{field}" more'
+        rules.append(f's{index} ::= {head} "(" {first}{rest} ")\\n"')
+        if free:
+            rules.append(f"a{index} ::= " + " | ".join(f'"{name}"' for name in free))
         done.append(field)
     pairs = ", ".join(f'\\"{field}\\": {field}' for field in done)
     order = " ".join(f"s{index}" for index in range(len(done)))
     root = f'root ::= {order} "    return {{{pairs}}}\\n" "```"'
-    helper = 'helper ::= [a-z]+ ("_" [a-z0-9]+){1,5}'
-    return "\n".join([root, helper, *rules]) + "\n"
+    words = ["verb ::= [a-z]{2,12}", 'more ::= ("_" [a-z0-9]{2,12}){0,2}']
+    return "\n".join([root, *words, *rules]) + "\n"
 
 
 def can_split(unit: Unit) -> bool:
     """Return whether the result has several fields, all with names that Python can assign to."""
     fields = unit.fields
     return len(fields) > 1 and all(re.fullmatch(r"[a-z_][a-z0-9_]*", name) for name in fields)
+
+
+def mentioned(schema: Any, names: list[str]) -> list[str]:
+    """Return those of `names` that the description of a field speaks of: its function needs them."""
+    text = str(schema.get("description", "")) if isinstance(schema, dict) else ""
+    return [name for name in names if re.search(rf"\b{re.escape(name)}\b", text)]
 
 
 def words_for(schema: Any) -> str:
@@ -223,8 +233,3 @@ def _described(schema: dict[str, Any]) -> str:
 def _inside(schema: dict[str, Any]) -> str:
     text = schema.get("description")
     return f"{words_for(schema)}, {text}" if text else words_for(schema)
-
-
-def _mentions(schema: Any, name: str) -> bool:
-    text = str(schema.get("description", "")) if isinstance(schema, dict) else ""
-    return re.search(rf"\b{re.escape(name)}\b", text) is not None

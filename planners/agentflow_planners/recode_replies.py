@@ -99,7 +99,9 @@ def _inside(source: str, node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
         return "\n".join(ast.unparse(statement) for statement in node.body)
     while first > node.lineno and lines[first - 1].strip().startswith("#"):
         first -= 1
-    return textwrap.dedent("\n".join(lines[first : node.end_lineno]))
+    # What a model writes after the first return of the body itself is chatter.
+    returns = (item.end_lineno for item in node.body if isinstance(item, ast.Return))
+    return textwrap.dedent("\n".join(lines[first : next(returns, node.end_lineno)]))
 
 
 def _unreadable(message: str, line: int | None, text: str) -> ProgramError:

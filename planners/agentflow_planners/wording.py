@@ -46,8 +46,8 @@ def kind_of(value: Any) -> str:
 
 def _beginning(value: Any, limit: int) -> str:
     if isinstance(value, list) and value:
-        first = _beginning(value[0], limit)
-        return f"[{first}]" if len(value) == 1 else f"[{first}, ...]"
+        shown = ", ".join(_beginning(item, limit // 2) for item in value[:2])
+        return f"[{shown}, ...]" if len(value) > 2 else f"[{shown}]"
     if isinstance(value, dict) and len(repr(value)) > limit:
         items = list(value.items())[:8]
         inner = ", ".join(f"{key!r}: {_beginning(item, limit // 8)}" for key, item in items)

@@ -89,7 +89,7 @@ def _said_message(answer: Scripted, output: list[dict[str, Any]]) -> Iterator[di
     yield {"type": "response.output_item.added", "output_index": 0, "item": fresh}
     part = {"type": kind, field: "", **extra}
     yield {"type": "response.content_part.added", **at, "part": part}
-    logprobs = {} if answer.refusal else {"logprobs": []}
+    logprobs: dict[str, Any] = {} if answer.refusal else {"logprobs": []}
     for piece in pieces:
         yield {"type": f"response.{kind}.delta", **at, "delta": piece, **logprobs}
     whole = "".join(pieces)
@@ -166,7 +166,7 @@ def _anthropic_events(answer: Scripted, body: dict[str, Any]) -> Iterator[dict[s
         "cache_creation_input_tokens": 0,
         "cache_read_input_tokens": usage.cached_tokens,
     }
-    message = {
+    message: dict[str, Any] = {
         "id": "msg_1",
         "type": "message",
         "role": "assistant",

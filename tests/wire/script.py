@@ -10,6 +10,7 @@ from typing import Any, Literal
 from agentflow.models.protocol import Usage
 
 Api = Literal["responses", "chat", "anthropic"]
+USAGE = Usage(input_tokens=12, output_tokens=5)
 Fault = Literal["drop", "unfinished", "not_json", "hang", "error_event", "odd_event"]
 
 
@@ -28,7 +29,7 @@ class Scripted:
     calls: tuple[tuple[str, dict[str, Any] | str], ...] = ()
     refusal: str = ""
     finish: str | None = None
-    usage: Usage | None = Usage(input_tokens=12, output_tokens=5)
+    usage: Usage | None = USAGE
     model: str | None = None
     status: int = 200
     error: dict[str, Any] = field(default_factory=dict)
