@@ -148,7 +148,7 @@ def _reserve(
     budget = run.ledger.budget
     if budget.tokens is None and budget.usd is None:
         return Reservation(0, 0.0), request
-    prompt_tokens = len(request.model_dump_json()) // CHARS_PER_TOKEN
+    prompt_tokens = len(request.model_dump_json(exclude_defaults=True)) // CHARS_PER_TOKEN
     wanted = request.max_tokens or DEFAULT_GRANT_TOKENS
     left = run.ledger.tokens_left()
     granted = wanted if left is None else max(1, min(wanted, left - prompt_tokens))
