@@ -164,6 +164,7 @@ class Runner:
         sink = MemorySink()
         source = Recording(record, closed=True)
         active = self._active(record.id, sink, source, Budget(), self.on_event)
+        active.last_step = max(record.steps, default=0)  # for steps that the record does not know
         if model := record.settings.get("model"):  # a planner may act by the kind of model
             active.services.default_model = ModelSpec(**model)
         arguments = flow.signature.read_input(record.input)

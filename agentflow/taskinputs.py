@@ -83,9 +83,11 @@ def _check_header(header: list[str]) -> None:
         raise ValueError("line 1: no header; write the names of the columns")
     if "" in header:
         raise ValueError(f"line 1: column {header.index('') + 1} has no name; write one")
-    if len(set(header)) < len(header):
-        twice = next(name for name in header if header.count(name) > 1)
-        raise ValueError(f"line 1: two columns are named {shown(twice)!r}; rename one")
+    seen: set[str] = set()
+    for name in header:
+        if name in seen:
+            raise ValueError(f"line 1: two columns are named `{shown(name)}`; rename one")
+        seen.add(name)
 
 
 def _row(cells: list[str], width: int, line: int) -> list[str]:

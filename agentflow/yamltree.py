@@ -24,9 +24,17 @@ SHOWN_CHARACTERS = 60
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
+_WRITE_OUT = "write the value out"
 _WORDS = {"": None, "~": None, "null": None, "true": True, "false": False}
-_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
-_OUTER_EVENTS = (yaml.StreamStartEvent, yaml.StreamEndEvent, yaml.DocumentStartEvent, yaml.DocumentEndEvent)
+_UNPRINTABLE = re.compile(
+    "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+)
+_OUTER_EVENTS = (
+    yaml.StreamStartEvent,
+    yaml.StreamEndEvent,
+    yaml.DocumentStartEvent,
+    yaml.DocumentEndEvent,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +42,7 @@ class Node:
     """One value and the line it starts on; a value in a mapping has the line of its key."""
 
     line: int
-    value: "None | bool | int | float | str | dict[str, Node] | list[Node]"
+    value: "bool | int | float | str | dict[str, Node] | list[Node] | None"
 
     def plain(self) -> Any:
         """Return the value without its lines."""
@@ -132,7 +140,7 @@ class _Reading:
         finally:
             self._loader.dispose()
         if found is None:
-            self._fail(None, "the file is empty; start it with `agentflow: 1` and `goal: ...`")
+            self._fail(1, "the file is empty; start it with `agentflow: 1` and `goal: ...`")
         return found
 
     def _documents(self) -> Node | None:
@@ -178,7 +186,9 @@ class _Reading:
             key = self._key(event)
             if key in found:
                 first = found[key].line
-                self._fail(_line(event), f"duplicate key `{shown(key)}`, first on line {first}; keep one")
+                self._fail(
+                    _line(event), f"duplicate key `{shown(key)}`, first on line {first}; keep one"
+                )
             found[key] = self._node(next(events), events, depth + 1, _line(event))
         return found
 
@@ -194,7 +204,7 @@ class _Reading:
             self._fail(_line(event), f'a key must be text; write it in quotes: "{written}"')
         return key
 
-    def _scalar(self, event: Any) -> None | bool | int | float | str:
+    def _scalar(self, event: Any) -> bool | int | float | str | None:
         text: str = event.value
         if not event.implicit[0]:
             return text
@@ -217,21 +227,30 @@ class _Reading:
 
     def _refuse_sharing(self, event: Any) -> None:
         if isinstance(event, yaml.AliasEvent):
-            self._fail(_line(event), f"aliases (`*{shown(event.anchor)}`) are not read; write the value out")
+            self._fail(
+                _line(event), f"aliases (`*{_name(event.anchor)}`) are not read; {_WRITE_OUT}"
+            )
         if event.anchor is not None:
-            self._fail(_line(event), f"anchors (`&{shown(event.anchor)}`) are not read; write the value out")
+            self._fail(
+                _line(event), f"anchors (`&{_name(event.anchor)}`) are not read; {_WRITE_OUT}"
+            )
         if event.tag is not None:
-            self._fail(_line(event), f"tags (`{shown(event.tag)}`) are not read; write the value out")
+            self._fail(_line(event), f"tags (`{_name(event.tag)}`) are not read; {_WRITE_OUT}")
 
     def _syntax(self, error: yaml.YAMLError) -> NoReturn:
         mark = getattr(error, "problem_mark", None)
-        problem = shown(getattr(error, "problem", None) or "cannot be parsed")
+        problem = shown(str(getattr(error, "problem", None) or "cannot be parsed"))
         line = None if mark is None else mark.line + 1
-        if mark is not None and "cannot start any token" in problem:
-            written = self._lines[mark.line] if mark.line < len(self._lines) else ""
-            if "\t" in written[: len(written) - len(written.lstrip())] or written[mark.column :][:1] == "\t":
-                self._fail(line, "a tab is used for indentation; write spaces")
+        if mark is not None and self._is_tab(mark, problem):
+            self._fail(line, "a tab is used for indentation; write spaces")
         self._fail(line, f"not valid YAML: {problem}; check indentation, colons and quotes", error)
+
+    def _is_tab(self, mark: Any, problem: str) -> bool:
+        if "found a tab" in problem:
+            return True
+        written = self._lines[mark.line] if mark.line < len(self._lines) else ""
+        indentation = written[: len(written) - len(written.lstrip())]
+        return "cannot start any token" in problem and "\t" in indentation
 
     def _fail(self, line: int | None, problem: str, cause: Exception | None = None) -> NoReturn:
         raise TaskFileError(path=self._path, line=line, problem=problem) from cause
@@ -239,3 +258,7 @@ class _Reading:
 
 def _line(event: Any) -> int:
     return int(event.start_mark.line) + 1
+
+
+def _name(written: object) -> str:
+    return shown(str(written))

@@ -43,6 +43,5 @@ class Scripted:
 
 def shape(record: RunRecord) -> list[tuple[int, bytes, str, str, str]]:
     """Return what makes two runs the same tree: numbers, identities, names, kinds and ends."""
-    return [
-        (step.number, step.key, step.name, step.kind, step.status) for step in record.steps.values()
-    ]
+    steps = sorted(record.steps.values(), key=lambda step: step.number)
+    return [(step.number, step.key, step.name, step.kind, step.status) for step in steps]

@@ -82,6 +82,10 @@ class Source(Protocol):
         """Compare the output of a step that ran again with the recorded one."""
         ...
 
+    def number_of(self, key: bytes) -> int | None:
+        """Return the number under which a replayed step was recorded."""
+        ...
+
 
 class Step:
     """One step under way. `details` is what its body wants recorded with the result."""
@@ -162,8 +166,14 @@ class ActiveRun:
                 self.emit(Noted, step=None, text=f"model {spec}: {reason}", details={"model": chosen})
             return self.services.default_model
 
-    def next_step(self) -> int:
-        """Return the number of the next step; the root is 1."""
+    def number_step(self, key: bytes) -> int:
+        """Return the number of a step that starts now: the next one, or on replay the recorded one.
+
+        Steps of parallel branches may start in another order than in the recording.
+        """
+        recorded = None if self.source is None else self.source.number_of(key)
+        if recorded is not None:
+            return recorded
         self.last_step += 1
         return self.last_step
 

@@ -111,9 +111,10 @@ def _deadline(run: ActiveRun, step: Step) -> Iterator[None]:
 
 def _begin(frame: Frame, call: StepCall[Any]) -> Step:
     run, parent = frame.run, frame.step
+    key = frame.next_key(call.name, call.key)
     step = Step(
-        number=run.next_step(),
-        key=frame.next_key(call.name, call.key),
+        number=run.number_step(key),
+        key=key,
         parent=parent if parent.number else None,
         name=call.name,
         kind=call.kind,

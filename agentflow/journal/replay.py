@@ -78,6 +78,11 @@ class Recording:
             step = f"result of {label}"
             raise self._break(DriftError(step=step, run=self.run, recorded=recorded, now=now))
 
+    def number_of(self, key: bytes) -> int | None:
+        """Return the number under which a replayed step was recorded; None on resume."""
+        found = self._steps.get(key)
+        return found.number if self.closed and found is not None else None
+
     def _break(self, error: AgentflowError) -> AgentflowError:
         """Make the first misfit everybody's: branches that wait their turn would only hide it."""
         if self.closed and self._broken is None:

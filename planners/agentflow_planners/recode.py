@@ -98,16 +98,16 @@ _BODIES: ContextVar[dict[tuple[str, str], str]] = ContextVar("recode_bodies")
 async def _expand(unit: Unit, job: Job, level: int) -> Any:
     """Return the value of `unit`: with the body it already has, else written, and repaired."""
     bodies, key = _BODIES.get(), (unit.origin, unit.name)
+    unproven = (unit.origin, f"{unit.name} calling itself")
     expansion = _Expansion(unit, job, level)
     failures: list[Failure] = []
-    code = bodies.get(key)
+    code = bodies.get(unproven if unit.self_calls else key)
     for attempt in range(job.repairs + 1):
         try:
             if code is None:
                 code = await expansion.write(failures)
-            if not expansion.is_widened:
-                bodies[key] = code
-            return await expansion.run(code)
+            bodies[unproven] = code
+            value = await expansion.run(code)
         except REPAIRABLE as error:
             bodies.pop(key, None)
             failures.append(expansion.failed(code or "", error))
@@ -115,6 +115,10 @@ async def _expand(unit: Unit, job: Job, level: int) -> Any:
             code = None
             if len(failures) == WIDEN_AFTER:
                 expansion.widen()
+        else:
+            if not expansion.is_widened:
+                bodies[key] = code
+            return value
     raise ExpansionError(
         step=unit.name,
         problem=f"none of {job.repairs + 1} versions worked; the last: {failures[-1].report}",
@@ -203,11 +207,14 @@ class _Expansion:
             return self._answers[asked]
         level = self._level + (unit.name != self._unit.name)
         expand = write_and_run.named(unit.name)
-        if (unit.origin, unit.name) in _BODIES.get():
-            value = await expand(unit, self._job, level)
-        else:  # the first call writes the body; the others of that name wait for it
-            async with self._locks.setdefault(unit.name, anyio.Lock()):
+        value = None
+        # The first call writes the body; the others of that name wait for it, then run side by side.
+        async with self._locks.setdefault(unit.name, anyio.Lock()):
+            is_first = unit.self_calls == 0 and (unit.origin, unit.name) not in _BODIES.get()
+            if is_first:
                 value = await expand(unit, self._job, level)
+        if not is_first:
+            value = await expand(unit, self._job, level)
         self._answers[asked] = value
         return value
 

@@ -1,0 +1,98 @@
+"""What a task file may say: its keys, their types and their words, version 1.
+
+Owns the schema alone, for validation and for editors. Knows nothing of files or lines.
+A change that breaks files people have written gets a new `VERSION`.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+
+from agentflow.budget import Budget
+from agentflow.models.protocol import ModelSpec
+
+VERSION = 1
+DEFAULT_PLANNER = "recode"
+SHORT_OUTPUTS: dict[str, dict[str, Any] | None] = {
+    "text": None,
+    "number": {"type": "number"},
+    "integer": {"type": "integer"},
+    "boolean": {"type": "boolean"},
+    "list": {"type": "array"},
+    "object": {"type": "object"},
+}
+
+_KINDS: dict[type, str] = {str: "<text>", list: "<list>", dict: "<mapping>"}
+
+
+def _one_of(expected: str, *kinds: type) -> Any:
+    """Choose the member of a union by the value's own type, so that only its problems are told."""
+    allowed = {kind: _KINDS[kind] for kind in kinds}
+    return Discriminator(
+        lambda value: allowed.get(type(value)),
+        custom_error_type="expected",
+        custom_error_message="expected",
+        custom_error_context={"expected": expected},
+    )
+
+
+Text = Annotated[str, Field(min_length=1, pattern=r"\S")]
+Checks = dict[Text, dict[str, Any] | None]
+
+
+class PlannerChoice(BaseModel):
+    """A planner by name; every other key is one of the planner's own options."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    name: Text
+
+
+class Document(BaseModel):
+    """A task for AgentFlow: what is asked, with what, how and within which limits."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", title="AgentFlow task file")
+
+    agentflow: Literal[1] = Field(description="Version of this format; always 1.")
+    goal: Text = Field(description="What is asked, in plain words.")
+    name: Text | None = Field(default=None, description="Name of the task; by default the file's.")
+    context: str = Field(default="", description="Further words for the model.")
+    inputs: dict[Text, Any] = Field(
+        default={},
+        description="Data by name: any value, or one file as {file: PATH} (text), {json: PATH} or "
+        "{csv: PATH} (list of rows), relative to the task file.",
+    )
+    planner: Annotated[
+        Annotated[Text, Tag("<text>")] | Annotated[PlannerChoice, Tag("<mapping>")],
+        _one_of("a planner's name or a mapping with `name` and options", str, dict),
+    ] = Field(default=DEFAULT_PLANNER, description="Which planner solves the task.")
+    model: Annotated[
+        Annotated[Text, Tag("<text>")] | Annotated[ModelSpec, Tag("<mapping>")],
+        _one_of("text such as `auto` or `openai:NAME`, or a mapping", str, dict),
+    ] = Field(
+        default="auto",
+        description="auto, provider:name, an http(s) URL with #name, or a mapping of details.",
+    )
+    tools: list[Text] = Field(default=[], description="Names of the tools the planner may use.")
+    budget: Budget = Field(default=Budget(), description="Limits for the whole run.")
+    output: Annotated[
+        Annotated[Literal["text", "number", "integer", "boolean", "list", "object"], Tag("<text>")]
+        | Annotated[dict[str, Any], Tag("<mapping>")],
+        _one_of(f"one of {', '.join(SHORT_OUTPUTS)}, or a JSON schema", str, dict),
+    ] = Field(default="text", description="Form of the answer: a word or a JSON schema.")
+    check: Annotated[
+        Annotated[Checks, Tag("<mapping>")] | Annotated[list[Checks], Tag("<list>")],
+        _one_of("a mapping of scorer to parameters, or a list of such mappings", dict, list),
+    ] = Field(default={}, description="Scorers of the answer and their parameters.")
+    journal: Text | None = Field(
+        default=None,
+        description="Where the run is recorded: a path, relative to the task file, or a URL.",
+    )
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON schema (draft 2020-12) of task files, for editors."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Document.model_json_schema(),
+    }
