@@ -143,14 +143,14 @@ class _Expansion:
             self._unit = unit.model_copy(update={"arguments": arguments, "held_back": {}})
             self.is_widened = True
 
-    def _stage(self, failures: int) -> Stage:
+    def _stage(self, failures: int, *, is_local: bool) -> Stage:
         budget = levels_left()
         if self._level >= self._job.levels or budget == 0:
             return "whole"
         if can_split(self._unit):
             return "split" if failures < MAX_SPLITS else "whole"
-        # Below a split on fields a function has one thing to do, and is asked to do it.
-        return "whole" if self._unit.is_field else "free"
+        # Below a split on fields a function has one thing to do, and a small model is asked to do it.
+        return "whole" if self._unit.is_field and is_local else "free"
 
     async def write(self, failures: list[Failure]) -> str:
         """Return a new body from the model, checked against the rules of its stage.
@@ -159,8 +159,8 @@ class _Expansion:
             ProgramError: It is no Python.
             ExpansionError: It breaks a rule.
         """
-        stage = self._stage(len(failures))
         is_local = (await default_model()).provider in CONTINUING_PROVIDERS
+        stage = self._stage(len(failures), is_local=is_local)
         prompt = write_prompt(
             self._unit, goal=self._job.goal, stage=stage, tools=self._tools(), local=is_local
         )

@@ -45,7 +45,7 @@ def writer(bodies: dict[str, str] = BODIES) -> Callable[[Seen], Any]:
     """Return a server that plays the planner's model: it writes the function it is asked for."""
 
     def answer(seen: Seen) -> Any:
-        name = re.findall(r"Write (\w+)\(", seen.prompt)[-1]
+        name = re.findall(r"Write (\w+)\(", seen.text)[-1]
         body = bodies[name]
         return says("Here it is:\n```python\n", *(line + "\n" for line in body.splitlines()), "```")
 
@@ -183,14 +183,14 @@ def test_a_budget_that_is_too_small_is_exit_code_4(task_file: Path, tmp_path: Pa
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("planner: recode", "planner: recod"), r"task.yaml:10: unknown planner 'recod'; did you mean 'recode'\?"),
-        (("check:", "chek:"), r"task.yaml:12: .*chek.*check"),
+        (("planner: recode", "planner: recod"), r"task.yaml:11: unknown planner 'recod'; did you mean 'recode'\?"),
+        (("check:", "chek:"), r"task.yaml:13: .*chek.*check"),
         (("goal: Describe the numbers.", "goal: [1]"), r"task.yaml:3: .*goal"),
-        (("exact:", "exakt:"), r"task.yaml:1[23]: unknown scorer 'exakt'; did you mean 'exact'\?"),
-        (("budget: {tokens: 100000", "budget: {tokens: many"), r"task.yaml:11: .*tokens"),
-        (("planner: recode", "planner: recode\ntools: [saw]"), r"task.yaml:11: unknown tool 'saw'"),
-        (("planner: recode", "planner: recode\nmodel: opnai:x"), r"task.yaml:11: .*did you mean 'openai'\?"),
-        (("planner: recode", "planner: recode\nmodel: openai:gpt-5-mini"), r"task.yaml:11: .*set OPENAI_API_KEY"),
+        (("exact:", "exakt:"), r"task.yaml:1[34]: unknown scorer 'exakt'; did you mean 'exact'\?"),
+        (("budget: {tokens: 100000", "budget: {tokens: many"), r"task.yaml:12: .*tokens"),
+        (("planner: recode", "planner: recode\ntools: [saw]"), r"task.yaml:12: unknown tool 'saw'"),
+        (("planner: recode", "planner: recode\nmodel: opnai:x"), r"task.yaml:12: .*did you mean 'openai'\?"),
+        (("planner: recode", "planner: recode\nmodel: openai:gpt-5-mini"), r"task.yaml:12: .*set OPENAI_API_KEY"),
         (("xs: [3, 1, 2]", "xs: {file: no.txt}"), r"task.yaml:5: .*no.txt"),
     ],
 )
@@ -232,7 +232,7 @@ def test_a_stopped_run_leaves_a_journal_that_resumes(
     held: list[str] = []
 
     def answer(seen: Seen) -> Any:
-        name = re.findall(r"Write (\w+)\(", seen.prompt)[-1]
+        name = re.findall(r"Write (\w+)\(", seen.text)[-1]
         if name == "find_high" and not held:
             held.append(name)
             return says("", hold=True)

@@ -1,0 +1,63 @@
+# Two commands matter to a newcomer: `make demo` and `make test`. Both set everything up by themselves.
+
+PYTHON ?= python3
+DEMO ?= examples/orders/task.yaml
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+CODE := agentflow planners tools evals web tests benchmarks examples
+
+help: ## Show this list
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | column -t -s '	'
+
+demo: $(READY) ## Set up and solve a real task on the embedded model: no key, no service
+	$(BIN)/agentflow models pull qwen2.5-coder-0.5b
+	$(BIN)/agentflow run $(DEMO) --model gguf:qwen2.5-coder-0.5b
+
+test: check weights ## Set up, check the code and run the tests
+	$(BIN)/pytest -m "not long"
+
+check: $(READY) ## Format, lint, types, import rules
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+weights: $(READY) # the small models that the tests run
+	$(BIN)/agentflow models pull smollm2-135m
+	$(BIN)/agentflow models pull qwen2.5-coder-0.5b
+
+test-long: $(READY) weights ## Run the long tests: the demo many times over
+	$(BIN)/pytest -m long --timeout 3600
+
+bench: $(READY) ## Measure against peers, in one run
+	$(BIN)/pip install --quiet --require-hashes -r requirements-bench.lock
+	$(BIN)/python benchmarks/uneven_chains.py
+
+format: $(READY) ## Format the code and fix what can be fixed
+	$(BIN)/ruff format $(CODE)
+	$(BIN)/ruff check --fix $(CODE)
+
+wheel: $(READY) ## Build the wheel into dist/
+	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+lock: $(READY) ## Renew the lock files (hashes, no addresses)
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile $(LOCK) --extra local --group dev --output-file requirements.lock
+	$(BIN)/uv pip compile $(LOCK) --extra local --extra langgraph --group dev --output-file requirements-bench.lock
+
+LOCK := pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
+
+clean: ## Remove what was built
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(READY): pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "AgentFlow needs Python 3.11 or newer; name one: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $(READY)
+
+.PHONY: help demo test check weights test-long bench format wheel lock clean

@@ -1,0 +1,57 @@
+"""What a scorer is: an answer and the task's options in, a score out."""
+
+from typing import Any, Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from agentflow.errors import InputError
+
+
+class Score(BaseModel):
+    """What a scorer said; `explanation` is for the person who reads the report."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    passed: bool
+    value: float = Field(ge=0, le=1)
+    explanation: str
+
+
+class Scorer(Protocol):
+    """An async function, found by name through the entry points `agentflow.scorers`."""
+
+    async def __call__(self, output: Any, options: dict[str, Any]) -> Score:
+        """Score one answer.
+
+        Raises:
+            InputError: The options are not what this scorer takes.
+        """
+        ...
+
+
+class Options(BaseModel):
+    """Base of a scorer's options: an unknown one is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+OptionsT = TypeVar("OptionsT", bound=Options)
+
+
+def read_options(kind: type[OptionsT], scorer: str, options: dict[str, Any]) -> OptionsT:
+    """Return the options as the scorer wants them.
+
+    Raises:
+        InputError: One is missing, unknown or of the wrong type.
+    """
+    try:
+        return kind.model_validate(options)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise InputError(step=f"check {scorer}", problem=f"{place}: {first['msg']}") from error
+
+
+def verdict(passed: bool, explanation: str) -> Score:
+    """Return a score that is all or nothing."""
+    return Score(passed=passed, value=float(passed), explanation=explanation)

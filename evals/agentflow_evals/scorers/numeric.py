@@ -1,0 +1,44 @@
+"""The answer is this number, about."""
+
+import math
+import re
+from typing import Any
+
+from pydantic import Field
+
+from agentflow_evals.scorer import Options, Score, read_options, verdict
+
+NUMBER = re.compile(r"[-+]?(?:\d[\d,]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+
+
+class NumericOptions(Options):
+    """`value`, how far off it may be, and which `field` of the answer holds it."""
+
+    value: float
+    relative_tolerance: float = Field(default=1e-6, ge=0)
+    absolute_tolerance: float = Field(default=0.0, ge=0)
+    field: str | None = None
+
+
+async def numeric(output: Any, options: dict[str, Any]) -> Score:
+    """Pass if the answer is a number close to `value`, or text that holds exactly one number."""
+    wanted = read_options(NumericOptions, "numeric", options)
+    if wanted.field is not None:
+        if not isinstance(output, dict) or wanted.field not in output:
+            return verdict(False, f"the answer has no field {wanted.field!r}")
+        output = output[wanted.field]
+    found = _number(output)
+    if found is None:
+        return verdict(False, f"{output!r} is not one number")
+    tolerances = {"rel_tol": wanted.relative_tolerance, "abs_tol": wanted.absolute_tolerance}
+    is_close = math.isclose(found, wanted.value, **tolerances)
+    return verdict(is_close, f"{found:g} is {'' if is_close else 'not '}{wanted.value:g}")
+
+
+def _number(output: Any) -> float | None:
+    if isinstance(output, bool):
+        return None
+    if isinstance(output, int | float):
+        return float(output)
+    found = NUMBER.findall(output) if isinstance(output, str) else []
+    return float(found[0].replace(",", "")) if len(found) == 1 else None
