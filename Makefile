@@ -8,16 +8,19 @@ READY := $(VENV)/.ready
 CODE := agentflow planners tools evals web tests benchmarks examples
 
 help: ## Show this list
-	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | column -t -s '	'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' Makefile
 
 demo: $(READY) ## Set up and solve a real task on the embedded model: no key, no service
 	$(BIN)/agentflow models pull qwen2.5-coder-0.5b
 	$(BIN)/agentflow run $(DEMO) --model gguf:qwen2.5-coder-0.5b
 
-test: check weights ## Set up, check the code and run the tests
+test: weights lint ## Set up, check the code and run the tests
 	$(BIN)/pytest -m "not long"
 
-check: $(READY) ## Format, lint, types, import rules
+check: lint ## The same without the tests that run a model
+	$(BIN)/pytest -m "not long and not model"
+
+lint: $(READY) ## Format, lint, types, import rules
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy
@@ -41,7 +44,7 @@ format: $(READY) ## Format the code and fix what can be fixed
 wheel: $(READY) ## Build the wheel into dist/
 	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
-lock: $(READY) ## Renew the lock files (hashes, no addresses)
+lock: $(READY) ## Write the lock files again (hashes, no addresses)
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile $(LOCK) --extra local --group dev --output-file requirements.lock
 	$(BIN)/uv pip compile $(LOCK) --extra local --extra langgraph --group dev --output-file requirements-bench.lock
@@ -60,4 +63,4 @@ $(READY): pyproject.toml requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $(READY)
 
-.PHONY: help demo test check weights test-long bench format wheel lock clean
+.PHONY: help demo test check lint weights test-long bench format wheel lock clean

@@ -55,7 +55,7 @@ _HOMES = {
     "tool": "agentflow.tools",
 }
 
-__all__ = [  # noqa: RUF022 - as in _HOMES
+__all__ = [
     "AgentflowError",
     "BranchFailure",
     "Budget",

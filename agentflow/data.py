@@ -148,7 +148,5 @@ def _validate(value: Any, info: ValidationInfo) -> Any:
     return decode(value) if info.mode == "json" else value
 
 
-Data = Annotated[
-    Any, PlainValidator(_validate), PlainSerializer(encode, when_used="json")
-]
+Data = Annotated[Any, PlainValidator(_validate), PlainSerializer(encode, when_used="json")]
 """Any plain value in a pydantic field, kept without loss in JSON."""

@@ -64,10 +64,14 @@ class TaskFileError(AgentflowError):
 class PluginError(AgentflowError):
     """A planner, tool, scorer or model provider of that name is not installed."""
 
-    def __init__(self, *, kind: str, name: str, installed: list[str], near: str | None = None) -> None:
+    def __init__(
+        self, *, kind: str, name: str, installed: list[str], near: str | None = None
+    ) -> None:
         self.kind, self.name, self.installed, self.near = kind, name, installed, near
         hint = f"; did you mean {near!r}?" if near else ""
-        super().__init__(f"unknown {kind} {name!r}{hint} (installed: {', '.join(installed) or 'none'})")
+        super().__init__(
+            f"unknown {kind} {name!r}{hint} (installed: {', '.join(installed) or 'none'})"
+        )
 
 
 class GraphError(AgentflowError):
@@ -94,7 +98,9 @@ class NoRunError(AgentflowError):
 
     def __init__(self, *, name: str) -> None:
         self.name = name
-        super().__init__(f"{name} was called outside a run: start one with agentflow.run({name}, ...)")
+        super().__init__(
+            f"{name} was called outside a run: start one with agentflow.run({name}, ...)"
+        )
 
 
 class InputError(AgentflowError):
@@ -262,7 +268,9 @@ class MissingStepError(AgentflowError):
 
     def __init__(self, *, step: str, run: str) -> None:
         self.step, self.run = step, run
-        super().__init__(f"run {run} holds no result for {step}: it was cut short there, so it cannot be replayed")
+        super().__init__(
+            f"run {run} holds no result for {step}: it was cut short there, so it cannot be replayed"
+        )
 
 
 class DriftError(AgentflowError):

@@ -42,13 +42,17 @@ class Plan(BaseModel):
         ids = [subtask.id for subtask in self.subtasks]
         repeated = sorted({name for name in ids if ids.count(name) > 1})
         if repeated:
-            raise PlanError(problem=f"sub-task {repeated[0]!r} is there twice: give each its own id")
+            raise PlanError(
+                problem=f"sub-task {repeated[0]!r} is there twice: give each its own id"
+            )
         wanted = [self.answer] if self.answer else []
         for subtask in self.subtasks:
             wanted += subtask.needs
         unknown = sorted(set(wanted) - set(ids))
         if unknown:
-            raise PlanError(problem=f"there is no sub-task {unknown[0]!r} (there are: {', '.join(ids)})")
+            raise PlanError(
+                problem=f"there is no sub-task {unknown[0]!r} (there are: {', '.join(ids)})"
+            )
         circle = find_circle({subtask.id: subtask.needs for subtask in self.subtasks})
         if circle:
             raise PlanError(problem=f"sub-tasks need each other in a circle: {circle}")
@@ -62,7 +66,9 @@ class Plan(BaseModel):
 
 def find_circle(needs: dict[str, tuple[str, ...]]) -> str | None:
     """Return a circle of needs as `a -> b -> a`, or None: the mapping is a DAG."""
-    graph = nx.DiGraph([(other, node) for node, others in needs.items() for other in others])
+    graph: nx.DiGraph[str] = nx.DiGraph(
+        [(other, node) for node, others in needs.items() for other in others]
+    )
     try:
         edges = nx.find_cycle(graph)
     except nx.NetworkXNoCycle:

@@ -102,7 +102,9 @@ class Graph(Flow[..., Any]):
         return run_graph
 
     def _returns(self) -> Any:
-        return self.nodes[self.output].flow.signature.returns if isinstance(self.output, str) else Data
+        return (
+            self.nodes[self.output].flow.signature.returns if isinstance(self.output, str) else Data
+        )
 
     async def _start(self, name: str, needed: dict[str, Any], given: dict[str, Any]) -> Any:
         node = self.nodes[name]
@@ -146,10 +148,14 @@ class _Check:
         signature = node.flow.signature
         unbound = [item for item in signature.required if item not in node.bindings]
         if unbound:
-            self._fail(f"node {name!r} leaves {', '.join(map(repr, unbound))} of {node.flow.name} unbound")
+            self._fail(
+                f"node {name!r} leaves {', '.join(map(repr, unbound))} of {node.flow.name} unbound"
+            )
         for parameter, source in node.bindings.items():
             if parameter not in signature.parameters:
-                self._fail(f"node {name!r} binds {parameter!r}, which {node.flow.name} does not take")
+                self._fail(
+                    f"node {name!r} binds {parameter!r}, which {node.flow.name} does not take"
+                )
             if isinstance(source, Output):
                 self._known(source.node, f"{name}.{parameter}")
             if isinstance(source, Input) and source.name not in self.inputs:
@@ -162,11 +168,15 @@ class _Check:
                 given, place = self.inputs[source.name], f"input {source.name!r}"
             elif isinstance(source, Output):
                 given = self._field_type(source, f"{name}.{parameter}")
-                place = f"node {source.node!r}" + (f" field {source.field!r}" if source.field else "")
+                place = f"node {source.node!r}" + (
+                    f" field {source.field!r}" if source.field else ""
+                )
             else:
                 continue
             if not fits(given, wanted):
-                self._fail(f"{name}.{parameter} is {_words(wanted)}, but {place} gives {_words(given)}")
+                self._fail(
+                    f"{name}.{parameter} is {_words(wanted)}, but {place} gives {_words(given)}"
+                )
 
     def _field_type(self, source: Output, place: str) -> Any:
         whole = self.nodes[source.node].flow.signature.returns

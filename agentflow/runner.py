@@ -192,7 +192,10 @@ class Runner:
             record = RunRecord(id=run)
             if earlier is not None:
                 record = earlier
-                active.last_event, active.last_step = earlier.last_event, max(earlier.steps, default=0)
+                active.last_event, active.last_step = (
+                    earlier.last_event,
+                    max(earlier.steps, default=0),
+                )
                 active.ledger.carry_over(earlier.usage, earlier.cost_usd)
             active.listeners.append(record.apply)
             try:
@@ -238,7 +241,11 @@ class Runner:
         )
 
     def _services(self) -> LiveServices:
-        tools = self.tools if isinstance(self.tools, Mapping) else {item.name: item for item in self.tools}
+        tools = (
+            self.tools
+            if isinstance(self.tools, Mapping)
+            else {item.name: item for item in self.tools}
+        )
         lent: dict[str, Model] = {}
         spec: ModelSpec | None
         if self.model is None or isinstance(self.model, ModelSpec):

@@ -9,7 +9,14 @@ import typing
 from collections.abc import Callable
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, PydanticUserError, TypeAdapter, ValidationError, create_model
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    PydanticUserError,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+)
 from pydantic.errors import PydanticSchemaGenerationError
 from pydantic_core import PydanticSerializationError
 
@@ -129,7 +136,9 @@ class Signature:
 
     def _field(self, parameter: inspect.Parameter, hints: dict[str, Any]) -> tuple[Any, Any]:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            raise TypeError(f"{self.name}: name every parameter; *{parameter.name} cannot be recorded")
+            raise TypeError(
+                f"{self.name}: name every parameter; *{parameter.name} cannot be recorded"
+            )
         default = ... if parameter.default is parameter.empty else parameter.default
         return _or_data(hints.get(parameter.name, Any)), default
 
@@ -140,7 +149,9 @@ class Signature:
             return model, TypeAdapter(self.returns)
         except (PydanticSchemaGenerationError, PydanticUserError) as error:
             problem = str(error).splitlines()[0]
-            raise TypeError(f"{self.name}: a type in its signature is not recordable: {problem}") from error
+            raise TypeError(
+                f"{self.name}: a type in its signature is not recordable: {problem}"
+            ) from error
 
     def _dump(self, dump: Callable[[], bytes]) -> bytes:
         try:

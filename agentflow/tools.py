@@ -89,7 +89,9 @@ class Tool(Generic[P, T]):
         except AgentflowError:
             raise
         except Exception as error:
-            raise ToolError(tool=self.name, name=type(error).__name__, message=str(error)) from error
+            raise ToolError(
+                tool=self.name, name=type(error).__name__, message=str(error)
+            ) from error
 
 
 @overload

@@ -21,8 +21,13 @@ SNIPPETS = [
 
 
 def run(command: list[str], folder: Path, server: WireServer) -> None:
-    environment = os.environ | {"OPENAI_BASE_URL": server.openai_url, "OPENAI_API_KEY": "sk-for-the-docs"}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    environment = os.environ | {
+        "OPENAI_BASE_URL": server.openai_url,
+        "OPENAI_API_KEY": "sk-for-the-docs",
+    }
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -34,7 +39,9 @@ def test_an_example_in_the_docs_runs(code: str, tmp_path: Path) -> None:
         run([sys.executable, str(script)], tmp_path, server)
 
 
-@pytest.mark.parametrize("script", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "script", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name
+)
 def test_an_example_script_runs(script: Path, tmp_path: Path) -> None:
     with WireServer([]) as server:
         run([sys.executable, str(script)], tmp_path, server)

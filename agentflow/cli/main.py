@@ -55,7 +55,7 @@ class Commands(click.Group):
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(version("agentflow"), prog_name="agentflow")
 def commands() -> None:
-    """Break a task down recursively, run the pieces in parallel, replay every step.
+    r"""Break a task down recursively, run the pieces in parallel, replay every step.
 
     \b
     agentflow run examples/orders/task.yaml

@@ -15,7 +15,9 @@ def ask_on_terminal(screen: Screen) -> Callable[[Question], str]:
     def answer(question: Question) -> str:
         screen.pause()
         choices = click.Choice(question.choices) if question.choices else None
-        reply: str = click.prompt(clean(question.text), default=question.default, type=choices, err=True)
+        reply: str = click.prompt(
+            clean(question.text), default=question.default, type=choices, err=True
+        )
         return reply
 
     return answer

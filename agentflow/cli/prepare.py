@@ -37,9 +37,7 @@ class Prepared:
     announcement: str
 
 
-def prepare(
-    path: Path, *, model: str | None, planner: str | None, journal: str | None
-) -> Prepared:
+def prepare(path: Path, *, model: str | None, planner: str | None, journal: str | None) -> Prepared:
     """Load a task file and find everything it names; options given override the file.
 
     Raises:

@@ -16,7 +16,9 @@ from agentflow.solving import solve_task
 @click.argument("run")
 @click.option("--journal", "-j", help="Journal file or database URL.", envvar="AGENTFLOW_JOURNAL")
 @click.option("--quiet", "-q", is_flag=True, help="Print the answer and nothing else.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object: answer, checks, usage.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object: answer, checks, usage."
+)
 def resume(run: str, journal: str | None, quiet: bool, as_json: bool) -> None:
     r"""Go on with a run that was stopped or failed; finished steps are not repeated.
 
@@ -30,7 +32,9 @@ def resume(run: str, journal: str | None, quiet: bool, as_json: bool) -> None:
         problem = f"run {record.id} is no run of a task file; resume it with Runner.resume"
         raise click.ClickException(problem)
     if record.status == "succeeded":
-        raise click.ClickException(f"run {record.id} has finished; `agentflow replay` runs it again")
+        raise click.ClickException(
+            f"run {record.id} has finished; `agentflow replay` runs it again"
+        )
     arguments = solve_task.signature.read_input(record.input)
     settings = record.settings
     prepared = Prepared(

@@ -32,7 +32,9 @@ from agentflow.solving import Solution, solve_task
 @click.option("--planner", "-p", help="Use this planner instead of the file's.")
 @click.option("--journal", "-j", help="Journal file or database URL.", envvar="AGENTFLOW_JOURNAL")
 @click.option("--quiet", "-q", is_flag=True, help="Print the answer and nothing else.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object: answer, checks, usage.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object: answer, checks, usage."
+)
 def run(
     task_file: Path,
     model: str | None,
@@ -130,5 +132,3 @@ def _shown(output: Any) -> str:
     if isinstance(output, str):
         return output
     return json.dumps(output, indent=2, ensure_ascii=False, default=str)
-
-

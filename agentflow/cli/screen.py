@@ -61,7 +61,9 @@ class Screen:
             step = self.record.steps[event.step]
             if step.kind == "flow":
                 took = seconds(step.seconds)
-                self._console.print(Text(f"{step.status}: {clean(step.name, 60)} {took}", style="dim"))
+                self._console.print(
+                    Text(f"{step.status}: {clean(step.name, 60)} {took}", style="dim")
+                )
 
     def pause(self) -> None:
         """Take the live view off the screen, to speak with the person in front of it."""

@@ -16,7 +16,9 @@ from agentflow.journal.records import RunRecord, StepRecord
 
 @click.command()
 @click.argument("run")
-@click.option("--step", "-s", type=int, help="Show this step in full: input, output, expansions, notes.")
+@click.option(
+    "--step", "-s", type=int, help="Show this step in full: input, output, expansions, notes."
+)
 @click.option("--journal", "-j", help="Journal file or database URL.", envvar="AGENTFLOW_JOURNAL")
 @click.option("--json", "as_json", is_flag=True, help="Print the steps as JSON, one object a line.")
 def show(run: str, step: int | None, journal: str | None, as_json: bool) -> None:
@@ -34,7 +36,9 @@ def show(run: str, step: int | None, journal: str | None, as_json: bool) -> None
         return
     if step is not None:
         if step not in record.steps:
-            raise click.ClickException(f"run {record.id} has no step {step} (1 to {len(record.steps)})")
+            raise click.ClickException(
+                f"run {record.id} has no step {step} (1 to {len(record.steps)})"
+            )
         _print_step(record.steps[step])
         return
     _print_run(record)
@@ -45,7 +49,9 @@ def _print_run(record: RunRecord) -> None:
     status = record.status or "unfinished"
     console.print(Text(f"run {record.id}  {clean(record.flow)}  {status}", style="bold"))
     console.print(run_tree(record))
-    console.print(status_line(record, Budget(**record.settings.get("budget", {})), _last_moment(record)))
+    console.print(
+        status_line(record, Budget(**record.settings.get("budget", {})), _last_moment(record))
+    )
     if record.failure is not None:
         console.print(Text(f"{record.failure.name}: {clean(record.failure.message)}", style="red"))
 

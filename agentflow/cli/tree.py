@@ -20,13 +20,15 @@ MARKS = {
     "succeeded": ("✓", "green"),
     "failed": ("✗", "red"),
     "refused": ("⊘", "yellow"),
-    "cancelled": ("–", "dim"),
+    "cancelled": ("-", "dim"),
     "running": ("•", "cyan"),
 }
 PREVIEW_CHARS = 60
 
 
-def run_tree(record: RunRecord, *, live: bool = False, max_lines: int | None = None) -> RenderableType:
+def run_tree(
+    record: RunRecord, *, live: bool = False, max_lines: int | None = None
+) -> RenderableType:
     """Return the whole run as a tree; `max_lines` folds finished parts to make it fit."""
     root = record.root
     if root is None:
@@ -54,7 +56,9 @@ def status_line(record: RunRecord, budget: Budget, now: float | None = None) -> 
 
 def live_view(record: RunRecord, budget: Budget, height: int) -> RenderableType:
     """Return tree and status line for a screen of `height` lines."""
-    return Group(run_tree(record, live=True, max_lines=max(5, height - 4)), status_line(record, budget))
+    return Group(
+        run_tree(record, live=True, max_lines=max(5, height - 4)), status_line(record, budget)
+    )
 
 
 def _grow(branch: Tree, step: StepRecord, folded: set[int], *, live: bool) -> None:
@@ -121,13 +125,23 @@ def _to_fold(root: StepRecord, max_lines: int) -> set[int]:
     """Return the steps to fold so that about `max_lines` remain: finished first, deepest first."""
     lines = sum(1 for _ in root.walk())
     folded: set[int] = set()
-    sizes = {step.number: sum(1 for _ in step.walk()) for step in root.walk()} if lines > max_lines else {}
-    done = [step for step in root.walk() if step.status != "running" and step.children and step is not root]
+    sizes = (
+        {step.number: sum(1 for _ in step.walk()) for step in root.walk()}
+        if lines > max_lines
+        else {}
+    )
+    done = [
+        step
+        for step in root.walk()
+        if step.status != "running" and step.children and step is not root
+    ]
     for step in sorted(done, key=lambda item: sizes.get(item.number, 0)):
         if lines <= max_lines:
             break
-        hidden = sizes[step.number] - 1 - sum(
-            sizes[child.number] - 1 for child in step.children if child.number in folded
+        hidden = (
+            sizes[step.number]
+            - 1
+            - sum(sizes[child.number] - 1 for child in step.children if child.number in folded)
         )
         folded.add(step.number)
         lines -= max(hidden, 0)

@@ -95,9 +95,13 @@ async def generate(
             problem = str(error)
         messages += (
             Message(role="assistant", text=reply.text or "(empty)"),
-            Message(role="user", text=f"That reply does not fit: {problem}. Send corrected JSON only."),
+            Message(
+                role="user", text=f"That reply does not fit: {problem}. Send corrected JSON only."
+            ),
         )
-    raise MalformedReplyError(model=str(spec), problem=f"{TYPED_ATTEMPTS} replies did not fit: {problem}")
+    raise MalformedReplyError(
+        model=str(spec), problem=f"{TYPED_ATTEMPTS} replies did not fit: {problem}"
+    )
 
 
 def _messages(prompt: str | Sequence[Message], system: str | None) -> tuple[Message, ...]:
@@ -107,7 +111,10 @@ def _messages(prompt: str | Sequence[Message], system: str | None) -> tuple[Mess
 
 async def _call_model(run: ActiveRun, spec: ModelSpec, request: Request) -> Reply:
     request = _with_defaults(request, spec)
-    content = {"model": str(spec), "request": request.model_dump(mode="json", exclude_defaults=True)}
+    content = {
+        "model": str(spec),
+        "request": request.model_dump(mode="json", exclude_defaults=True),
+    }
     parameters = request.model_dump(
         include={"temperature", "max_tokens", "seed", "stop"}, exclude_none=True, mode="json"
     )
@@ -154,7 +161,9 @@ def _reserve(
     granted = wanted if left is None else max(1, min(wanted, left - prompt_tokens))
     price = price_of(spec)
     if budget.usd is not None and price is None:
-        problem = f"its price is unknown, so a budget in usd cannot be kept; give `price` for {spec}"
+        problem = (
+            f"its price is unknown, so a budget in usd cannot be kept; give `price` for {spec}"
+        )
         raise ModelError(model=str(spec), problem=problem)
     worst = Usage(input_tokens=prompt_tokens, output_tokens=granted)
     usd = 0.0 if price is None else price.cost_usd(worst)
@@ -185,5 +194,3 @@ def _cost(spec: ModelSpec, reply: Reply) -> float | None:
         return reply.cost_usd
     price = price_of(spec)
     return None if price is None else price.cost_usd(reply.usage)
-
-

@@ -110,7 +110,9 @@ class Ledger:
         if tokens is not None:
             parts.append(f"{max(tokens, 0)} tokens")
         if budget.usd is not None:
-            parts.append(f"{max(budget.usd - self.cost_usd - self._promised_usd, 0):.4f} US dollars")
+            parts.append(
+                f"{max(budget.usd - self.cost_usd - self._promised_usd, 0):.4f} US dollars"
+            )
         if budget.steps is not None:
             parts.append(f"{budget.steps - self.steps} steps")
         if budget.depth is not None:
@@ -118,7 +120,12 @@ class Ledger:
         return f"left: {', '.join(parts)}" if parts else ""
 
     def _check(
-        self, kind: BudgetKind, limit: float | None, asked: float, step: str, used: float | None = None
+        self,
+        kind: BudgetKind,
+        limit: float | None,
+        asked: float,
+        step: str,
+        used: float | None = None,
     ) -> None:
         if limit is not None and asked > limit:
             raise BudgetExceededError(

@@ -14,7 +14,7 @@ import hashlib
 from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from agentflow.engine.run import ActiveRun, Step
@@ -77,7 +77,9 @@ class Branches:
         self._frames: dict[str, Frame] = {}
 
     @contextmanager
-    def enter(self, name: str, fed_by: Mapping[str, object] | tuple[str, ...] = ()) -> Iterator[None]:
+    def enter(
+        self, name: str, fed_by: Mapping[str, object] | tuple[str, ...] = ()
+    ) -> Iterator[None]:
         """Run the body in the lineage of branch `name`, linked to the branches that feed it."""
         links = tuple(self._frames[other].first_step for other in fed_by if other in self._frames)
         owner = self._owner
@@ -99,6 +101,7 @@ class LineageTaskFactory:
     def __call__(
         self, loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any], **options: Any
     ) -> "asyncio.Future[Any]":
+        """Create a task the way the loop would, in a context with a lineage of its own."""
         frame = FRAME.get(None)
         if frame is not None:
             context = options.get("context") or contextvars.copy_context()
@@ -114,4 +117,5 @@ def follow_lineage(loop: asyncio.AbstractEventLoop) -> None:
     """Make `loop` fork lineages; doing it twice changes nothing, and outside runs it is inert."""
     factory = loop.get_task_factory()
     if not isinstance(factory, LineageTaskFactory):
-        loop.set_task_factory(LineageTaskFactory(factory))
+        # The stubs of 3.11 know no options; asyncio itself passes `context` by name.
+        loop.set_task_factory(cast("Any", LineageTaskFactory(factory)))

@@ -44,7 +44,9 @@ async def ask(
     async def body(_step: Step) -> Any:
         handler = run.services.ask
         if handler is None and default is None:
-            raise AskError(question=text, problem="nobody is there to answer, and it has no default")
+            raise AskError(
+                question=text, problem="nobody is there to answer, and it has no default"
+            )
         answer = default if handler is None else handler(question)
         if inspect.isawaitable(answer):
             answer = await answer

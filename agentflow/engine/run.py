@@ -90,10 +90,27 @@ class Source(Protocol):
 class Step:
     """One step under way. `details` is what its body wants recorded with the result."""
 
-    __slots__ = ("_claimed", "children", "depth", "details", "key", "kind", "name", "number", "parent")
+    __slots__ = (
+        "_claimed",
+        "children",
+        "depth",
+        "details",
+        "key",
+        "kind",
+        "name",
+        "number",
+        "parent",
+    )
 
     def __init__(
-        self, *, number: int, key: bytes, parent: "Step | None", name: str, kind: StepKind, depth: int
+        self,
+        *,
+        number: int,
+        key: bytes,
+        parent: "Step | None",
+        name: str,
+        kind: StepKind,
+        depth: int,
     ) -> None:
         self.number, self.key, self.parent = number, key, parent
         self.name, self.kind, self.depth = name, kind, depth
@@ -115,7 +132,9 @@ class Step:
         if self._claimed is None:
             self._claimed = set()
         if (name, key) in self._claimed:
-            raise ValueError(f"{self.name} has two steps {name!r} with key {key!r}: keys are unique")
+            raise ValueError(
+                f"{self.name} has two steps {name!r} with key {key!r}: keys are unique"
+            )
         self._claimed.add((name, key))
 
     def __str__(self) -> str:
@@ -163,7 +182,9 @@ class ActiveRun:
                 spec, reason = await self.services.choose_model()
                 self.services.default_model = spec
                 chosen = spec.model_dump(mode="json", exclude_defaults=True)
-                self.emit(Noted, step=None, text=f"model {spec}: {reason}", details={"model": chosen})
+                self.emit(
+                    Noted, step=None, text=f"model {spec}: {reason}", details={"model": chosen}
+                )
             return self.services.default_model
 
     def number_step(self, key: bytes) -> int:

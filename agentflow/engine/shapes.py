@@ -45,7 +45,10 @@ class TypeShape:
             return self._adapter.validate_json(without_fence(text))
         except ValidationError as error:
             problems = error.errors(include_url=False, include_input=False)
-            named = (f"{'.'.join(map(str, item['loc'])) or 'reply'}: {item['msg']}" for item in problems[:3])
+            named = (
+                f"{'.'.join(map(str, item['loc'])) or 'reply'}: {item['msg']}"
+                for item in problems[:3]
+            )
             raise MisfitError("; ".join(named)) from error
 
 

@@ -106,7 +106,9 @@ def _deadline(run: ActiveRun, step: Step) -> Iterator[None]:
         if not scope.cancelled_caught:
             raise
         limit = run.ledger.budget.seconds or 0.0
-        raise BudgetExceededError(kind="seconds", limit=limit, used=limit, step=step.name) from error
+        raise BudgetExceededError(
+            kind="seconds", limit=limit, used=limit, step=step.name
+        ) from error
 
 
 def _begin(frame: Frame, call: StepCall[Any]) -> Step:
@@ -162,7 +164,9 @@ async def _fail(run: ActiveRun, step: Step, error: Exception) -> None:
     with anyio.CancelScope(shield=True):
         kept = _is_kept(run, step)
         details = dict(step.details)
-        run.emit(StepFailed, keep=kept, step=step.number, failure=failure_of(error), details=details)
+        run.emit(
+            StepFailed, keep=kept, step=step.number, failure=failure_of(error), details=details
+        )
         await (run.sink.durable() if kept else run.sink.room())
 
 

@@ -152,12 +152,8 @@ class RunRecord:
                 self._start(event)
             case StepStarted():
                 self._start_step(event)
-            case StepFinished():
-                self._end(event, "succeeded").output = event.output
-            case StepFailed():
-                self._end(event, "refused" if event.refused else "failed").failure = event.failure
-            case StepCancelled():
-                self._end(event, "cancelled")
+            case StepFinished() | StepFailed() | StepCancelled():
+                self._end_step(event)
             case Expanded():
                 self.steps[event.step].expansions.append(event)
             case Noted(step=None):
@@ -191,14 +187,19 @@ class RunRecord:
         if event.parent is not None:
             self.steps[event.parent].children.append(step)
 
-    def _end(
-        self, event: StepFinished | StepFailed | StepCancelled, status: StepStatus
-    ) -> StepRecord:
+    def _end_step(self, event: StepFinished | StepFailed | StepCancelled) -> None:
         step = self.steps[event.step]
-        step.status, step.ended_at, step.finished_event = status, event.at, event.number
-        if not isinstance(event, StepCancelled):
-            step.details |= event.details
-        return step
+        step.ended_at, step.finished_event = event.at, event.number
+        match event:
+            case StepFinished():
+                step.status, step.output = "succeeded", event.output
+            case StepFailed():
+                step.status = "refused" if event.refused else "failed"
+                step.failure = event.failure
+            case StepCancelled():
+                step.status = "cancelled"
+                return
+        step.details |= event.details
 
     def _finish(self, event: RunFinished) -> None:
         self.status, self.ended_at = event.status, event.at

@@ -138,8 +138,9 @@ class _Turns:
         self._next += 1
         # One turn of the loop lets the consumer of this answer go on before the next one is given.
         await anyio.lowlevel.checkpoint()
-        if self._next < len(self._order) and (event := self._waiting.get(self._order[self._next])):
-            event.set()
+        following = self._order[self._next] if self._next < len(self._order) else b""
+        if following in self._waiting:
+            self._waiting[following].set()
 
 
 LEAVES = ("model", "tool", "ask")

@@ -38,7 +38,9 @@ def to_row(run: int, event: Stored, payloads: Payloads) -> Row:
     row = _EMPTY | {"run": run, "number": event.number, "at": event.at}
     row["type"] = _NAMES[type(event)]
     details = _WRITERS[type(event)](event, row, lambda data: _keep(data, payloads))
-    row["details"] = json.dumps(details, separators=(",", ":"), ensure_ascii=False) if details else None
+    row["details"] = (
+        json.dumps(details, separators=(",", ":"), ensure_ascii=False) if details else None
+    )
     return row
 
 
@@ -118,7 +120,12 @@ def _read_failed(row: Any, details: Row, payload: Keep) -> StepFailed:
     failure = _read_failure(row, details, payload)
     refused = bool(details.pop("refused", False))
     return StepFailed(
-        number=row.number, at=row.at, step=row.step, failure=failure, refused=refused, details=details
+        number=row.number,
+        at=row.at,
+        step=row.step,
+        failure=failure,
+        refused=refused,
+        details=details,
     )
 
 

@@ -76,10 +76,13 @@ class Store:
         try:
             with self.errors(), self.engine.begin() as connection:
                 result = connection.execute(insert(tables.runs).values(row))
-                return int(result.inserted_primary_key[0])
+                (number,) = result.inserted_primary_key or (0,)
+                return int(number)
         except JournalError as error:
             if isinstance(error.__cause__, IntegrityError):
-                raise JournalError(store=self.name, problem=f"there is a run {run} already") from error
+                raise JournalError(
+                    store=self.name, problem=f"there is a run {run} already"
+                ) from error
             raise
 
     def find_run(self, run: str) -> tuple[str, int]:
@@ -95,7 +98,9 @@ class Store:
             found = connection.execute(query.limit(2)).all()
         exact = [row for row in found if row.id == run] or found
         if not exact:
-            raise UnknownRunError(store=self.name, problem=f"no run {run}; `agentflow runs` lists them")
+            raise UnknownRunError(
+                store=self.name, problem=f"no run {run}; `agentflow runs` lists them"
+            )
         if len(exact) > 1 and run != "last":
             raise UnknownRunError(store=self.name, problem=f"more than one run starts with {run}")
         return str(exact[0].id), int(exact[0].number)

@@ -120,7 +120,9 @@ class JournalWriter:
         except JournalError as error:
             self._error = error
         except Exception as error:  # noqa: BLE001 - the edge of a thread: whoever waits must hear of it
-            self._error = JournalError(store=self._store.name, problem=f"cannot write an event: {error!r}")
+            self._error = JournalError(
+                store=self._store.name, problem=f"cannot write an event: {error!r}"
+            )
         self._notify_loop()
 
     def _next_batch(self) -> tuple[list[Stored], bool]:

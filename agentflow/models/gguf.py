@@ -148,7 +148,9 @@ class GgufModel:
             text="" if calls else text,
             tool_calls=calls,
             finish="tool_calls" if calls else finish,
-            usage=next((_usage(chunk) for chunk in reversed(chunks) if chunk.get("usage")), Usage()),
+            usage=next(
+                (_usage(chunk) for chunk in reversed(chunks) if chunk.get("usage")), Usage()
+            ),
             cost_usd=0.0,
             model=self.spec.name,
         )
@@ -183,7 +185,9 @@ def _engine(path: Path, name: str) -> Any:
 
 def _threads() -> int:
     """Return how many cores to use: all of few, all but one of many (a taken core stalls the rest)."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     return max(1, min(8, cores if cores <= 2 else cores - 1))
 
 
@@ -246,7 +250,9 @@ def _usage(chunk: dict[str, Any]) -> Usage:
     usage = chunk["usage"]
     cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens", 0)
     return Usage(
-        input_tokens=usage["prompt_tokens"], output_tokens=usage["completion_tokens"], cached_tokens=cached
+        input_tokens=usage["prompt_tokens"],
+        output_tokens=usage["completion_tokens"],
+        cached_tokens=cached,
     )
 
 
@@ -269,7 +275,9 @@ def _call(index: int, name: str, arguments: str) -> ToolCall:
         problem = f"the arguments of tool {name} are not JSON: {arguments[:100]}"
         raise MalformedReplyError(model="gguf", problem=problem) from error
     if not isinstance(found, dict):
-        raise MalformedReplyError(model="gguf", problem=f"the arguments of tool {name} are no object")
+        raise MalformedReplyError(
+            model="gguf", problem=f"the arguments of tool {name} are no object"
+        )
     return ToolCall(id=f"call_{index}", name=name, arguments=found)
 
 
@@ -286,4 +294,8 @@ def _written_call(text: str, request: Request) -> tuple[ToolCall, ...]:
     if not isinstance(found, dict) or found.get("name") not in names:
         return ()
     arguments = found.get("arguments")
-    return (ToolCall(id="call_0", name=found["name"], arguments=arguments),) if isinstance(arguments, dict) else ()
+    return (
+        (ToolCall(id="call_0", name=found["name"], arguments=arguments),)
+        if isinstance(arguments, dict)
+        else ()
+    )

@@ -112,7 +112,9 @@ def _exchange(spec: ModelSpec, path: Path, number: int, line: str) -> tuple[str 
         reply = Reply.model_validate(found["reply"])
         return (None if request is None else _form(Request.model_validate(request))), reply
     except (ValueError, ValidationError, LookupError, TypeError, AttributeError) as error:
-        problem = f'{path}:{number}: not {{"request": ..., "reply": ...}}: {str(error).splitlines()[0]}'
+        problem = (
+            f'{path}:{number}: not {{"request": ..., "reply": ...}}: {str(error).splitlines()[0]}'
+        )
         raise UnknownModelError(model=str(spec), problem=problem) from error
 
 

@@ -25,7 +25,9 @@ HUB_TIMEOUT_S = 5.0
 def folder() -> Path:
     """Return the folder of weights: `AGENTFLOW_MODELS`, or one in the user's cache."""
     given = os.environ.get("AGENTFLOW_MODELS")
-    return Path(given).expanduser() if given else platformdirs.user_cache_path("agentflow") / "models"
+    return (
+        Path(given).expanduser() if given else platformdirs.user_cache_path("agentflow") / "models"
+    )
 
 
 def path_of(entry: Entry) -> Path:
@@ -47,7 +49,9 @@ def remove(entry: Entry) -> bool:
     return is_there
 
 
-def pull(entry: Entry, *, source: Path | None = None, progress: Progress = lambda _n, _what: None) -> Path:
+def pull(
+    entry: Entry, *, source: Path | None = None, progress: Progress = lambda _n, _what: None
+) -> Path:
     """Fetch and verify a model's file, from the first source that has it.
 
     Args:
@@ -99,12 +103,14 @@ def _from_hub(entry: Entry) -> Iterable[bytes]:
     try:
         from huggingface_hub import HfApi, hf_hub_download  # noqa: PLC0415 - optional
     except ImportError as error:
-        raise WeightsError(model=entry.name, problem='needs pip install "agentflow[local]"') from error
+        raise WeightsError(
+            model=entry.name, problem='needs pip install "agentflow[local]"'
+        ) from error
     try:
         # Asked first, because a download without a network is tried again and again.
         HfApi().model_info(entry.hub_repository, timeout=HUB_TIMEOUT_S)
         return _chunks(Path(hf_hub_download(entry.hub_repository, entry.file)))
-    except Exception as error:  # noqa: BLE001 - the hub's client raises its transport's errors too
+    except Exception as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise WeightsError(model=entry.name, problem=first[:200]) from error
 
@@ -129,7 +135,9 @@ def _keep(entry: Entry, name: str, chunks: Iterable[bytes], progress: Progress) 
         if size != entry.size_bytes or digest.hexdigest() != entry.sha256:
             found = f"{size} bytes, SHA-256 {digest.hexdigest()[:12]}…"
             wanted = f"{entry.size_bytes} bytes, {entry.sha256[:12]}…"
-            raise WeightsError(model=entry.name, problem=f"not the official file: {found}, not {wanted}")
+            raise WeightsError(
+                model=entry.name, problem=f"not the official file: {found}, not {wanted}"
+            )
         partial.replace(path_of(entry))
     finally:
         partial.unlink(missing_ok=True)
@@ -149,8 +157,12 @@ def _make_room(entry: Entry) -> None:
             partial.unlink(missing_ok=True)
     free = shutil.disk_usage(place).free
     if free < entry.size_bytes * 1.05:
-        problem = f"{place} has {free / 1e6:.0f} MB free, the file needs {entry.size_bytes / 1e6:.0f} MB"
-        raise WeightsError(model=entry.name, problem=f"{problem}; make room or set AGENTFLOW_MODELS")
+        problem = (
+            f"{place} has {free / 1e6:.0f} MB free, the file needs {entry.size_bytes / 1e6:.0f} MB"
+        )
+        raise WeightsError(
+            model=entry.name, problem=f"{problem}; make room or set AGENTFLOW_MODELS"
+        )
 
 
 def _is_running(process: str) -> bool:

@@ -16,12 +16,16 @@ only which of two errors of one block comes first may differ.
 
 import ast
 from collections.abc import Iterable
+from typing import TypeVar, cast
 
 from agentflow.errors import ProgramError
 from agentflow.sandbox.names import parse, unresolved
+from agentflow.sandbox.simplify import Mapped, Plain
 
 PREFIX = "__af_"
 ISSUE, WAIT, CALL, MAIN = "__af_issue", "__af_wait", "__af_call", "__af_main"
+
+Node = TypeVar("Node", bound=ast.AST)
 
 _CONSUMERS = frozenset({"sum", "list", "tuple", "set", "sorted", "max", "min", "dict"})
 _Comprehension = ast.ListComp | ast.SetComp | ast.DictComp
@@ -47,14 +51,14 @@ def rewrite(code: str, inputs: Iterable[str], *, parallel: bool) -> Rewritten:
     names = tuple(inputs)
     tree = parse(code)
     _refuse_our_names(tree)
-    tree = _Plain().visit(tree)
+    Plain().visit(tree)
     found = unresolved(tree, names)
     hosted = {id(call) for call in found.calls if not _is_dunder(call)}
     loose = {id(name): name.id for name in found.reads}
     if tree.body and isinstance(tree.body[-1], ast.Expr):
         last = tree.body[-1]
         tree.body[-1] = ast.copy_location(ast.Return(value=last.value), last)
-    tree = _Mapped(loose, hosted).visit(tree)
+    Mapped(loose, hosted).visit(tree)
     body = _Block(hosted, parallel=parallel).statements(tree.body)
     main = ast.parse(f"def {MAIN}({', '.join(names)}): pass\n{MAIN}({', '.join(names)})")
     function = main.body[0]
@@ -71,11 +75,15 @@ def _is_dunder(call: ast.Call) -> bool:
 
 def _refuse_our_names(tree: ast.Module) -> None:
     for node in ast.walk(tree):
-        name = getattr(node, "id", None) or getattr(node, "name", None) or getattr(node, "arg", None)
+        name = (
+            getattr(node, "id", None) or getattr(node, "name", None) or getattr(node, "arg", None)
+        )
         if isinstance(name, str) and name.startswith(PREFIX):
             line = getattr(node, "lineno", None)
             message = f"the name {name!r} is reserved"
-            raise ProgramError(phase="parse", name="NameError", message=message, line=line, report=message)
+            raise ProgramError(
+                phase="parse", name="NameError", message=message, line=line, report=message
+            )
 
 
 def _line_map(tree: ast.Module, source: str) -> dict[int, int]:
@@ -86,69 +94,6 @@ def _line_map(tree: ast.Module, source: str) -> dict[int, int]:
         if isinstance(ours, ast.stmt) and isinstance(again, ast.stmt) and hasattr(ours, "af_line"):
             lines.setdefault(again.lineno, ours.af_line)
     return lines
-
-
-class _Plain(ast.NodeTransformer):
-    """Take away what the interpreter lacks or sequential code does not need: await, gather, `key=d.get`."""
-
-    def visit(self, node: ast.AST) -> ast.AST:
-        if isinstance(node, ast.stmt):
-            node.af_line = node.lineno  # type: ignore[attr-defined]
-        found: ast.AST = super().visit(node)
-        return found
-
-    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
-        plain = ast.FunctionDef(**{name: getattr(node, name, None) for name in node._fields})
-        plain.af_line = node.lineno  # type: ignore[attr-defined]
-        return self.generic_visit(ast.copy_location(plain, node))
-
-    def visit_Await(self, node: ast.Await) -> ast.AST:
-        value = self.visit(node.value)
-        if isinstance(value, ast.Call) and _is_gather(value.func):
-            only = value.args[0] if len(value.args) == 1 else None
-            if isinstance(only, ast.Starred):
-                return ast.copy_location(only.value, node)
-            return ast.copy_location(ast.List(elts=value.args, ctx=ast.Load()), node)
-        return value
-
-    def visit_keyword(self, node: ast.keyword) -> ast.AST:
-        self.generic_visit(node)
-        if node.arg == "key" and isinstance(node.value, ast.Attribute):
-            item = ast.Name(id="_item", ctx=ast.Load())
-            body = ast.Call(func=node.value, args=[item], keywords=[])
-            arguments = ast.arguments(
-                posonlyargs=[], args=[ast.arg(arg="_item")], kwonlyargs=[], kw_defaults=[], defaults=[]
-            )
-            node.value = ast.copy_location(ast.Lambda(args=arguments, body=body), node.value)
-        return node
-
-
-def _is_gather(node: ast.expr) -> bool:
-    return (isinstance(node, ast.Attribute) and node.attr == "gather") or (
-        isinstance(node, ast.Name) and node.id == "gather"
-    )
-
-
-class _Mapped(ast.NodeTransformer):
-    """Turn `map(f, xs)` of an unwritten f into a comprehension, whose calls can be answered."""
-
-    def __init__(self, loose: dict[int, str], hosted: set[int]) -> None:
-        self._loose, self._hosted = loose, hosted
-
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        self.generic_visit(node)
-        match node:
-            case ast.Call(func=ast.Name(id="map"), args=[ast.Name() as function, iterable], keywords=[]):
-                if id(function) not in self._loose:
-                    return node
-                item = ast.Name(id="_item", ctx=ast.Load())
-                call = ast.copy_location(ast.Call(func=function, args=[item], keywords=[]), node)
-                self._hosted.add(id(call))
-                part = ast.comprehension(
-                    target=ast.Name(id="_item", ctx=ast.Store()), iter=iterable, ifs=[], is_async=0
-                )
-                return ast.copy_location(ast.ListComp(elt=call, generators=[part]), node)
-        return node
 
 
 class _Block:
@@ -200,11 +145,11 @@ class _Block:
     def _plain_statement(self, node: ast.stmt) -> list[ast.stmt]:
         before = self._settle(_names(node))
         if isinstance(node, ast.Return):
-            node = self._called(node)
+            ended = self._called(node)
             if not self._pending:
-                return [*before, node]
+                return [*before, ended]
             kept = self._temporary()
-            value = getattr(node, "value", None) or ast.Constant(value=None)
+            value = ended.value or ast.Constant(value=None)
             settled = self._settle_all()
             return [*before, _assign(kept, value), *settled, ast.Return(value=_load(kept))]
         return [*before, self._called(node)]
@@ -227,7 +172,9 @@ class _Block:
         before = self._settle(self._needed(value) | _names(target))
         handle = self._temporary()
         wait = _call(WAIT, [_load(handle)])
-        owed: ast.stmt = ast.Expr(value=wait) if target is None else ast.Assign(targets=[target], value=wait)
+        owed: ast.stmt = (
+            ast.Expr(value=wait) if target is None else ast.Assign(targets=[target], value=wait)
+        )
         owed.af_line = node.lineno  # type: ignore[attr-defined]
         issue = _assign(handle, self._issue(value))
         for name in _names(target) or {handle}:
@@ -247,8 +194,14 @@ class _Block:
         if isinstance(node, ast.DictComp):
             parts.append(node.key)
         assert isinstance(element, ast.expr)
-        rest = [child for child in ast.iter_child_nodes(element) if child is not getattr(element, "func", None)]
-        return id(element) in self._hosted and not any(self._calls_in(part) for part in [*parts, *rest])
+        rest = [
+            child
+            for child in ast.iter_child_nodes(element)
+            if child is not getattr(element, "func", None)
+        ]
+        return id(element) in self._hosted and not any(
+            self._calls_in(part) for part in [*parts, *rest]
+        )
 
     def _issue(self, node: ast.expr) -> ast.expr:
         """Return the expression with its host calls issued, handles passed on as they are."""
@@ -262,7 +215,9 @@ class _Block:
         assert isinstance(node, ast.Call)
         assert isinstance(node.func, ast.Name)
         args = [self._argument(item) for item in node.args]
-        keywords = [ast.keyword(arg=word.arg, value=self._argument(word.value)) for word in node.keywords]
+        keywords = [
+            ast.keyword(arg=word.arg, value=self._argument(word.value)) for word in node.keywords
+        ]
         return _host(ISSUE, node, args, keywords)
 
     def _argument(self, node: ast.expr) -> ast.expr:
@@ -303,9 +258,9 @@ class _Block:
         setattr(node, field, _Replace(finder.replace).visit(expression))
         return before
 
-    def _called(self, node: ast.AST) -> ast.AST:
+    def _called(self, node: Node) -> Node:
         """Return the node with every host call left in it made in place."""
-        return _InPlace(self._hosted).visit(node)
+        return cast("Node", _InPlace(self._hosted).visit(node))
 
     def _calls_in(self, node: ast.AST) -> bool:
         return any(id(item) in self._hosted for item in ast.walk(node))
@@ -341,10 +296,12 @@ class _Hoistable(ast.NodeVisitor):
                 self._comprehension(node)
             case ast.GeneratorExp():
                 self.is_impure |= self._block._calls_in(node)
-            case ast.Call(func=ast.Name(id=name), args=[ast.GeneratorExp() as only], keywords=[]) if (
-                name in _CONSUMERS and name != "dict"
-            ):
-                listed = ast.copy_location(ast.ListComp(elt=only.elt, generators=only.generators), only)
+            case ast.Call(
+                func=ast.Name(id=name), args=[ast.GeneratorExp() as only], keywords=[]
+            ) if name in _CONSUMERS and name != "dict":
+                listed = ast.copy_location(
+                    ast.ListComp(elt=only.elt, generators=only.generators), only
+                )
                 node.args = [listed]
                 self._comprehension(listed)
             case ast.BoolOp() | ast.IfExp() | ast.Compare(ops=[_, _, *_]):
@@ -357,7 +314,9 @@ class _Hoistable(ast.NodeVisitor):
             case ast.Call(func=ast.Name(id=name)) if name in _PURE:
                 self.generic_visit(node)
             case ast.Call():
-                self.is_impure = True  # a method or the program's own function may change what is read
+                self.is_impure = (
+                    True  # a method or the program's own function may change what is read
+                )
             case _:
                 self.generic_visit(node)
 
@@ -369,8 +328,31 @@ class _Hoistable(ast.NodeVisitor):
 
 
 _PURE = frozenset(
-    "abs bool bytes dict divmod enumerate float int len list max min pow range repr reversed round "
-    "set sorted str sum tuple zip".split()
+    [
+        "abs",
+        "bool",
+        "bytes",
+        "dict",
+        "divmod",
+        "enumerate",
+        "float",
+        "int",
+        "len",
+        "list",
+        "max",
+        "min",
+        "pow",
+        "range",
+        "repr",
+        "reversed",
+        "round",
+        "set",
+        "sorted",
+        "str",
+        "sum",
+        "tuple",
+        "zip",
+    ]
 )
 
 
@@ -382,8 +364,7 @@ class _Replace(ast.NodeTransformer):
         found = self._replace.get(id(node))
         if found is not None:
             return found
-        kept: ast.AST = super().visit(node)
-        return kept
+        return cast("ast.AST", super().visit(node))
 
 
 class _InPlace(ast.NodeTransformer):
@@ -398,7 +379,9 @@ class _InPlace(ast.NodeTransformer):
         return _host(CALL, node, node.args, node.keywords) if is_hosted else node
 
 
-def _host(function: str, call: ast.Call, args: list[ast.expr], keywords: list[ast.keyword]) -> ast.expr:
+def _host(
+    function: str, call: ast.Call, args: list[ast.expr], keywords: list[ast.keyword]
+) -> ast.expr:
     assert isinstance(call.func, ast.Name)
     head: list[ast.expr] = [ast.Constant(value=call.func.id), ast.Constant(value=call.lineno)]
     made = ast.Call(func=_load(function), args=head + args, keywords=keywords)
@@ -419,7 +402,11 @@ def _assign(name: str, value: ast.expr) -> ast.stmt:
 
 def _names(node: ast.AST | None) -> set[str]:
     """Return every name read or written in a node, nested functions included."""
-    return set() if node is None else {item.id for item in ast.walk(node) if isinstance(item, ast.Name)}
+    return (
+        set()
+        if node is None
+        else {item.id for item in ast.walk(node) if isinstance(item, ast.Name)}
+    )
 
 
 def _is_plain_target(target: ast.expr) -> bool:

@@ -23,7 +23,10 @@ _ADVICE = (
     ("yield", "build and return a list"),
     ("del", "assign a new value instead, or use dict.pop"),
     ("suspend", "call it in a comprehension first, then sort or map the results"),
-    ("No module", "do without that module; math, re, json, datetime, collections, itertools are there"),
+    (
+        "No module",
+        "do without that module; math, re, json, datetime, collections, itertools are there",
+    ),
 )
 
 
@@ -42,18 +45,28 @@ def program_error(error: monty.MontyError, program: Rewritten, code: str) -> Pro
     """Return the interpreter's error as ours, with lines as written."""
     if isinstance(error, monty.MontyCrashedError):
         if error.timed_out:
-            return _plain("limit", "TimeoutError", "it ran too long without an answer; look for an endless loop")
-        return _plain("crash", "CrashError", "the interpreter broke down on this code; write it another way")
+            return _plain(
+                "limit",
+                "TimeoutError",
+                "it ran too long without an answer; look for an endless loop",
+            )
+        return _plain(
+            "crash", "CrashError", "the interpreter broke down on this code; write it another way"
+        )
     name, message = _name_and_message(error)
     frames = _frames(error, program, code)
     line = frames[-1][0] if frames else None
     report = f"{name}: {message}"
     if frames:
         report += f" in line {line}: `{frames[-1][1]}`"
-        report += "".join(f"\n  called from line {number}: `{text}`" for number, text in reversed(frames[:-1]))
+        report += "".join(
+            f"\n  called from line {number}: `{text}`" for number, text in reversed(frames[:-1])
+        )
     phase = _phase(error, name)
     if phase == "unsupported":
-        advice = next((words for sign, words in _ADVICE if sign in message), "write it in simpler Python")
+        advice = next(
+            (words for sign, words in _ADVICE if sign in message), "write it in simpler Python"
+        )
         report += f"\n({advice})"
     return ProgramError(
         phase=phase, name=name, message=message, line=line, report=report[:MAX_REPORT_CHARS]
@@ -87,4 +100,6 @@ def _frames(error: Any, program: Rewritten, code: str) -> list[tuple[int, str]]:
 
 
 def _plain(phase: ProgramPhase, name: str, message: str) -> ProgramError:
-    return ProgramError(phase=phase, name=name, message=message, line=None, report=f"{name}: {message}")
+    return ProgramError(
+        phase=phase, name=name, message=message, line=None, report=f"{name}: {message}"
+    )

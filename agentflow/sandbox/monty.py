@@ -24,7 +24,7 @@ from agentflow.sandbox.protocol import Call, CallHandler, Finished, Limits
 WORKERS = 2
 CHECKOUT_TIMEOUT_S = 600.0  # many programs may queue for few workers
 REQUEST_TIMEOUT_S = 60.0  # the backstop behind the limits of each program
-FROZEN = {"datetime": dt.datetime(2026, 1, 1), "random_start": {"seed": 1}, "sleep": "zero"}
+FROZEN: Any = {"datetime": dt.datetime(2026, 1, 1), "random_start": {"seed": 1}, "sleep": "zero"}
 
 
 async def open_sandbox(workers: int = WORKERS) -> "MontySandbox":
@@ -44,10 +44,14 @@ async def open_sandbox(workers: int = WORKERS) -> "MontySandbox":
         finished = await sandbox.run(canary, {}, call=nobody, parallel=False, limits=Limits())
     except (OSError, ProgramError, monty.MontyError) as error:
         await sandbox.aclose()
-        raise SandboxUnavailableError(problem=f"pydantic-monty does not run: {error}", remedy=remedy) from error
+        raise SandboxUnavailableError(
+            problem=f"pydantic-monty does not run: {error}", remedy=remedy
+        ) from error
     if finished.value != "in":
         await sandbox.aclose()
-        raise SandboxUnavailableError(problem="code in pydantic-monty could open a file", remedy=remedy)
+        raise SandboxUnavailableError(
+            problem="code in pydantic-monty could open a file", remedy=remedy
+        )
     return sandbox
 
 
@@ -73,6 +77,7 @@ class MontySandbox:
         pool = await self._opened()
         async with anyio.create_task_group() as group:
             execution = _Execution(pool, program, code, call, limits, group)
+            outcome: Finished | Exception
             try:
                 outcome = await execution.run(_plain_inputs(inputs))
             except Exception as error:  # noqa: BLE001 - raised below, without a group around it
@@ -150,14 +155,17 @@ class _Execution:
         """Alternate between turns in a worker and waits outside of one."""
         blob: bytes | None = None
         reply: Any = None
+        pause: Any
         while True:
             printed = monty.CollectString(max_bytes=self._limits.stdout_bytes)
-            async with self._pool.checkout(limits=self._monty_limits(), os_policy=FROZEN) as session:
+            async with self._pool.checkout(
+                limits=self._monty_limits(), os_policy=FROZEN
+            ) as session:
                 if blob is None:
                     source = self._program.source
                     pause = await session.feed_start(source, inputs=inputs, print_callback=printed)
                 else:
-                    loaded = await session.load_snapshot(blob, print_callback=printed)
+                    loaded: Any = await session.load_snapshot(blob, print_callback=printed)
                     pause = await loaded.resume(reply)
                 pause, waits = await self._turn(pause)
                 self._printed.append(printed.output)
@@ -192,11 +200,15 @@ class _Execution:
         number = len(self._answers)
         if number >= self._limits.calls:
             message = f"more than {self._limits.calls} calls"
-            raise ProgramError(phase="limit", name="LimitError", message=message, line=line, report=message)
+            raise ProgramError(
+                phase="limit", name="LimitError", message=message, line=line, report=message
+            )
         handle = f"{self._secret}:{number}"
         answer = self._answers[handle] = _Answer()
         self._numbers[handle] = number
-        waits = [item for item in (*args, *pause.kwargs.values()) for item in self._handles_in(item)]
+        waits = [
+            item for item in (*args, *pause.kwargs.values()) for item in self._handles_in(item)
+        ]
         call = Call(
             number=number,
             name=name,
@@ -216,7 +228,8 @@ class _Execution:
                 name=call.name,
                 args=tuple([_crossing(await self._resolved(item), place) for item in call.args]),
                 kwargs={
-                    word: _crossing(await self._resolved(item), place) for word, item in call.kwargs.items()
+                    word: _crossing(await self._resolved(item), place)
+                    for word, item in call.kwargs.items()
                 },
                 line=call.line,
                 waits_for=call.waits_for,
@@ -261,7 +274,7 @@ class _Execution:
             items = list(value.values())
         return [item for item in items if isinstance(item, str) and item in self._answers]
 
-    def _monty_limits(self) -> dict[str, Any]:
+    def _monty_limits(self) -> Any:
         limits = self._limits
         return {
             "max_feed_duration_secs": limits.feed_s,
@@ -283,6 +296,10 @@ def _crossing(value: object, what: str) -> object:
     except NotPlainError as error:
         message = f"{error}: pass numbers, strings, lists, dictionaries and the like"
         raise ProgramError(
-            phase="unsupported", name="TypeError", message=message, line=None, report=f"TypeError: {message}"
+            phase="unsupported",
+            name="TypeError",
+            message=message,
+            line=None,
+            report=f"TypeError: {message}",
         ) from error
     return value

@@ -19,8 +19,11 @@ _Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
 @dataclass(frozen=True, slots=True)
 class Placeholder:
-    """A call of an unwritten function. `parameters` names its positional arguments, as well as the
-    caller's own words allow; `keywords` are the names given at the call."""
+    """A call of an unwritten function.
+
+    `parameters` names its positional arguments, as well as the caller's own words allow; `keywords`
+    are the names given at the call.
+    """
 
     name: str
     line: int
@@ -52,7 +55,9 @@ def placeholders(code: str, known: Collection[str]) -> tuple[Placeholder, ...]:
     Raises:
         ProgramError: The code does not parse.
     """
-    calls = sorted(unresolved(parse(code), known).calls, key=lambda call: (call.lineno, call.col_offset))
+    calls = sorted(
+        unresolved(parse(code), known).calls, key=lambda call: (call.lineno, call.col_offset)
+    )
     return tuple(
         Placeholder(
             name=call.func.id,
@@ -94,16 +99,19 @@ def _walk(node: ast.AST, scopes: list[frozenset[str]], found: Unresolved) -> Non
         case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
             _walk_comprehension(node, scopes, found)
         case ast.ClassDef():
-            for child in (*node.bases, *node.keywords, *node.decorator_list):
-                _walk(child, scopes, found)
-            for child in node.body:
-                # Names of a class body are seen by its statements, not by its methods.
-                is_method = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)
-                inner = scopes if is_method else [*scopes, _bound(node.body)]
-                _walk(child, inner, found)
+            _walk_class(node, scopes, found)
         case _:
             for child in ast.iter_child_nodes(node):
                 _walk(child, scopes, found)
+
+
+def _walk_class(node: ast.ClassDef, scopes: list[frozenset[str]], found: Unresolved) -> None:
+    for child in (*node.bases, *node.keywords, *node.decorator_list):
+        _walk(child, scopes, found)
+    for statement in node.body:
+        # Names of a class body are seen by its statements, not by its methods.
+        is_method = isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef)
+        _walk(statement, scopes if is_method else [*scopes, _bound(node.body)], found)
 
 
 def _walk_function(node: _Function, scopes: list[frozenset[str]], found: Unresolved) -> None:
@@ -159,7 +167,11 @@ def _bindings(node: ast.AST) -> Iterator[str]:
             yield name
         case ast.alias(name=name, asname=asname):
             yield asname or name.partition(".")[0]
-        case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+        case (
+            ast.ExceptHandler(name=str(name))
+            | ast.MatchAs(name=str(name))
+            | ast.MatchStar(name=str(name))
+        ):
             yield name
         case ast.MatchMapping(rest=str(name)):
             yield name

@@ -37,9 +37,7 @@ async def react(task: Task, *, turns: int = 12) -> Result:
         reply = await generate(conversation, tools=list(tools.values()))
         if not reply.tool_calls:
             return Result(output=await _answer(task, conversation, reply))
-        conversation.append(
-            Message(role="assistant", text=reply.text, tool_calls=reply.tool_calls)
-        )
+        conversation.append(Message(role="assistant", text=reply.text, tool_calls=reply.tool_calls))
         conversation += await _act(reply.tool_calls, tools)
     raise ExpansionError(step="react", problem=f"no answer after {turns} turns; raise `turns`")
 

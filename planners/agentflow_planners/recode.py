@@ -21,7 +21,7 @@ import anyio
 from pydantic import BaseModel, ConfigDict
 
 from agentflow import Program, Result, Task, flow, generate, note, run_program
-from agentflow.data import Data, to_json
+from agentflow.data import to_json
 from agentflow.engine.notes import default_model, levels_left, tools_in_reach
 from agentflow.engine.shapes import MisfitError, SchemaShape
 from agentflow.errors import ExpansionError, InputError, OutputError, ProgramError, ToolError
@@ -37,7 +37,12 @@ from agentflow_planners.recode_prompts import (
     with_failure,
     write_prompt,
 )
-from agentflow_planners.recode_replies import assigned_at, body_of, comment_above, replaced_parameter
+from agentflow_planners.recode_replies import (
+    assigned_at,
+    body_of,
+    comment_above,
+    replaced_parameter,
+)
 
 REPAIRABLE = (ProgramError, ExpansionError, ToolError, InputError, OutputError, MisfitError)
 CONTINUING_PROVIDERS = ("gguf",)  # these take a grammar and go on from a begun reply
@@ -222,10 +227,14 @@ class _Expansion:
         own = self._unit
         if call.name == own.name:
             if call.arguments() == own.arguments or own.self_calls >= MAX_SELF_CALLS:
-                raise ExpansionError(step=own.name, problem="it calls itself without end; do the work")
+                raise ExpansionError(
+                    step=own.name, problem="it calls itself without end; do the work"
+                )
             return own.model_copy(
-                update={"arguments": dict(zip(own.arguments, call.args, strict=False)) | call.kwargs,
-                        "self_calls": own.self_calls + 1}
+                update={
+                    "arguments": dict(zip(own.arguments, call.args, strict=False)) | call.kwargs,
+                    "self_calls": own.self_calls + 1,
+                }
             )
         target = assigned_at(call.program, call.line_number)
         is_field = target in own.fields

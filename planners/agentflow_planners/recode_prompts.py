@@ -127,7 +127,9 @@ def with_failure(prompt: list[Message], failure: Failure, attempt: int) -> list[
     turns = prompt[:-1] if last else list(prompt)
     hint = next((text for name, text in HINTS.items() if failure.report.startswith(name)), "")
     if attempt % 2:
-        warning = f"{turns[-1].text}\nAvoid this error of an earlier version: {failure.report} {hint}"
+        warning = (
+            f"{turns[-1].text}\nAvoid this error of an earlier version: {failure.report} {hint}"
+        )
         turns = [*turns[:-1], Message(role="user", text=warning.strip())]
     else:
         complaint = f"It fails: {failure.report} {hint} Write the corrected function."
@@ -154,7 +156,8 @@ def grammar(unit: Unit, stage: Stage) -> str:
     """
     if stage != "split":
         return 'root ::= line+ "```"\nline ::= "    " [^\\n]+ "\\n"\n'
-    rules, done = [], []
+    rules: list[str] = []
+    done: list[str] = []
     for index, (field, schema) in enumerate(unit.fields.items()):
         must = mentioned(schema, [*done, *unit.arguments])
         free = [name for name in unit.arguments if name not in must]

@@ -26,7 +26,9 @@ def body_of(reply: str, name: str, parameters: tuple[str, ...]) -> str:
         tree = ast.parse(source)
     except SyntaxError as error:
         raise _unreadable(error.msg, error.lineno, error.text or "") from error
-    wanted = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    wanted = [
+        node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
     found = next((node for node in wanted if node.name == name), None)
     if found is None:
         return source.strip("\n")
@@ -44,7 +46,9 @@ def comment_above(source: str, line_number: int) -> str:
         said.insert(0, line.strip().lstrip("# "))
     if said:
         return " ".join(said)
-    trailing = re.search(r"\)\s*#\s*(.+)$", lines[line_number - 1]) if line_number <= len(lines) else None
+    trailing = (
+        re.search(r"\)\s*#\s*(.+)$", lines[line_number - 1]) if line_number <= len(lines) else None
+    )
     return trailing.group(1).strip() if trailing else ""
 
 
@@ -78,7 +82,13 @@ def _python_in(reply: str) -> str:
 def _is_kept(node: ast.stmt) -> bool:
     """Keep what the function may need; drop example calls and prints around it."""
     return isinstance(
-        node, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Assign
+        node,
+        ast.Import
+        | ast.ImportFrom
+        | ast.FunctionDef
+        | ast.AsyncFunctionDef
+        | ast.ClassDef
+        | ast.Assign,
     )
 
 
@@ -86,8 +96,13 @@ def _segment(source: str, node: ast.stmt) -> str:
     return "\n".join(source.splitlines()[node.lineno - 1 : node.end_lineno])
 
 
-def _renamed(node: ast.FunctionDef | ast.AsyncFunctionDef, parameters: tuple[str, ...]) -> list[str]:
-    theirs = [argument.arg for argument in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+def _renamed(
+    node: ast.FunctionDef | ast.AsyncFunctionDef, parameters: tuple[str, ...]
+) -> list[str]:
+    theirs = [
+        argument.arg
+        for argument in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+    ]
     pairs = zip(theirs, parameters, strict=False)
     return [f"{own} = {ours}" for own, ours in pairs if own != ours and own not in parameters]
 

@@ -19,7 +19,9 @@ def question(task: Task) -> str:
     if task.context:
         parts.append(task.context)
     for name, value in task.inputs.items():
-        text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+        text = (
+            value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+        )
         if len(text) > WHOLE_CHARS:
             text = f"{text[:WHOLE_CHARS]}\n(cut, {len(text)} characters in all)"
         parts.append(f"{name}:\n{text}")
@@ -53,7 +55,9 @@ def _beginning(value: Any, limit: int) -> str:
         inner = ", ".join(f"{key!r}: {_beginning(item, limit // 8)}" for key, item in items)
         return f"{{{inner}, ...}}" if len(value) > len(items) else f"{{{inner}}}"
     text = repr(value)
-    return text if len(text) <= limit else f"{text[:limit]}...{text[0] if text[0] in QUOTES else ''}"
+    return (
+        text if len(text) <= limit else f"{text[:limit]}...{text[0] if text[0] in QUOTES else ''}"
+    )
 
 
 QUOTES = "'\""

@@ -13,16 +13,28 @@ from pydantic import BaseModel
 from agentflow.data import Data, NotPlainError, encode, from_json, to_json
 
 hashable = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text() | st.binary() | st.dates() | st.decimals(allow_nan=False),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text()
+    | st.binary()
+    | st.dates()
+    | st.decimals(allow_nan=False),
     lambda inner: st.tuples(inner, inner) | st.frozensets(inner, max_size=3),
     max_leaves=4,
 )
 plain = st.recursive(
-    hashable | st.floats(allow_nan=False) | st.datetimes() | st.timedeltas() | st.complex_numbers(allow_nan=False, allow_infinity=False),
-    lambda inner: st.lists(inner, max_size=4)
-    | st.tuples(inner)
-    | st.dictionaries(hashable, inner, max_size=4)
-    | st.sets(hashable, max_size=4),
+    hashable
+    | st.floats(allow_nan=False)
+    | st.datetimes()
+    | st.timedeltas()
+    | st.complex_numbers(allow_nan=False, allow_infinity=False),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.tuples(inner)
+        | st.dictionaries(hashable, inner, max_size=4)
+        | st.sets(hashable, max_size=4)
+    ),
     max_leaves=12,
 )
 
@@ -45,7 +57,7 @@ def test_any_plain_value_comes_back_with_its_types_and_order(value: Any) -> None
 
 @given(st.sets(st.text()))
 def test_equal_sets_have_one_form(value: set[str]) -> None:
-    assert to_json(value) == to_json(set(sorted(value, reverse=True)))
+    assert to_json(value) == to_json({*reversed(list(value))})
 
 
 def test_nan_and_infinities_survive() -> None:
@@ -60,7 +72,7 @@ def test_dictionaries_that_look_like_tags_are_not_mistaken(value: dict[Any, Any]
 
 
 def test_a_forged_tag_is_refused() -> None:
-    with pytest.raises(ValueError, match="unknown tag 'os.system'"):
+    with pytest.raises(ValueError, match=r"unknown tag 'os\.system'"):
         from_json(b'{"$": "os.system", "v": "true"}')
 
 

@@ -67,8 +67,8 @@ async def test_output_that_does_not_fit_is_named() -> None:
 def test_a_flow_must_be_async_and_name_its_parameters() -> None:
     with pytest.raises(TypeError, match="write `async def plain`"):
 
-        @flow
-        def plain() -> int:  # type: ignore[arg-type]
+        @flow  # type: ignore[arg-type]
+        def plain() -> int:
             return 1
 
     with pytest.raises(TypeError, match=r"name every parameter; \*rest cannot be recorded"):
@@ -180,7 +180,10 @@ async def test_events_stream_to_the_caller_while_the_run_goes_on() -> None:
     runner = Runner(journal=":memory:", model=Scripted(lambda _prompt: "hi there"))
     async with runner.stream(chat) as stream:
         events = await collected(stream)
-    assert [event.name for event in events if isinstance(event, StepStarted)] == ["chat", "generate"]
+    assert [event.name for event in events if isinstance(event, StepStarted)] == [
+        "chat",
+        "generate",
+    ]
     assert [event.text for event in events if isinstance(event, TextStreamed)] == ["hi there"]
     end = events[-1]
     assert isinstance(end, RunFinished)
@@ -218,8 +221,19 @@ async def test_leaving_a_stream_early_cancels_the_run(journal: str) -> None:
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
     code = "import agentflow, json, sys; print(json.dumps(sorted(sys.modules)))"
-    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    heavy = {"pydantic", "sqlalchemy", "networkx", "openai", "anthropic", "rich", "langgraph", "httpx2"}
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    )
+    heavy = {
+        "pydantic",
+        "sqlalchemy",
+        "networkx",
+        "openai",
+        "anthropic",
+        "rich",
+        "langgraph",
+        "httpx2",
+    }
     assert heavy.isdisjoint(json.loads(loaded.stdout))
 
 

@@ -40,7 +40,11 @@ def report(**changes: Any) -> Graph:
         "text": Node(draft, sections=Output("outline", "sections"), tone="dry"),
         "outline": Node(plan, topic=Input("topic")),
     }
-    declared = {"inputs": {"topic": str}, "nodes": nodes, "output": "final"} | changes
+    declared: dict[str, Any] = {
+        "inputs": {"topic": str},
+        "nodes": nodes,
+        "output": "final",
+    } | changes
     return Graph("report", **declared)
 
 
@@ -59,7 +63,10 @@ async def test_graphs_nest() -> None:
     outer = Graph(
         "outer",
         inputs={"topic": str},
-        nodes={"inner": Node(report(), topic=Input("topic")), "again": Node(plan, topic=Output("inner"))},
+        nodes={
+            "inner": Node(report(), topic=Input("topic")),
+            "again": Node(plan, topic=Output("inner")),
+        },
         output=("inner", "again"),
     )
     result = await Runner(journal=":memory:").run_async(outer, topic="tea")
@@ -70,7 +77,13 @@ async def test_graphs_nest() -> None:
     ("changes", "problem"),
     [
         (
-            {"nodes": {"a": Node(plan, topic=Output("b")), "b": Node(plan, topic=Output("a", "title"))}, "output": "a"},
+            {
+                "nodes": {
+                    "a": Node(plan, topic=Output("b")),
+                    "b": Node(plan, topic=Output("a", "title")),
+                },
+                "output": "a",
+            },
             "nodes need each other in a circle: b -> a -> b",
         ),
         ({"nodes": {"a": Node(plan)}, "output": "a"}, "node 'a' leaves 'topic' of plan unbound"),
@@ -87,15 +100,30 @@ async def test_graphs_nest() -> None:
             "node 'a' binds 'size', which plan does not take",
         ),
         (
-            {"nodes": {"a": Node(plan, topic="x"), "b": Node(draft, sections=Output("a"))}, "output": "b"},
+            {
+                "nodes": {"a": Node(plan, topic="x"), "b": Node(draft, sections=Output("a"))},
+                "output": "b",
+            },
             r"b.sections is list\[str\], but node 'a' gives Outline",
         ),
         (
-            {"nodes": {"a": Node(plan, topic="x"), "b": Node(merge, title=Output("a", "name"), text="")}, "output": "b"},
+            {
+                "nodes": {
+                    "a": Node(plan, topic="x"),
+                    "b": Node(merge, title=Output("a", "name"), text=""),
+                },
+                "output": "b",
+            },
             "b.title takes field 'name', which Outline does not have",
         ),
         (
-            {"nodes": {"a": Node(plan, topic="x"), "b": Node(merge, title=Output("a", "sections"), text="")}, "output": "b"},
+            {
+                "nodes": {
+                    "a": Node(plan, topic="x"),
+                    "b": Node(merge, title=Output("a", "sections"), text=""),
+                },
+                "output": "b",
+            },
             r"b.title is str, but node 'a' field 'sections' gives list\[str\]",
         ),
         ({"nodes": {}, "output": "a"}, "it has no nodes"),

@@ -48,21 +48,47 @@ async def test_contains_gives_the_share_that_is_there() -> None:
 
 @pytest.mark.parametrize(
     ("output", "passed"),
-    [(3, True), (3.0000001, True), ("about 3 cups", True), ("1,003", False), ("3 or 4", False), (True, False), ([3], False), ("", False)],
+    [
+        (3, True),
+        (3.0000001, True),
+        ("about 3 cups", True),
+        ("1,003", False),
+        ("3 or 4", False),
+        ("3,4", False),
+        (10**400, False),
+        (True, False),
+        ([3], False),
+        ("", False),
+    ],
 )
 async def test_numeric_takes_one_number(output: Any, passed: bool) -> None:
     assert (await score("numeric", output, value=3)).passed is passed
 
 
 async def test_numeric_looks_into_a_field() -> None:
-    assert (await score("numeric", {"n": 1003.2}, value=1003, absolute_tolerance=0.5, field="n")).passed
+    assert (
+        await score("numeric", {"n": 1003.2}, value=1003, absolute_tolerance=0.5, field="n")
+    ).passed
     assert "no field 'm'" in (await score("numeric", {"n": 1}, value=1, field="m")).explanation
+
+
+async def test_numeric_is_given_a_number_to_compare_with() -> None:
+    with pytest.raises(InputError, match=r"check numeric: .*value: .*true and false"):
+        await score("numeric", 1, value=True)
+
+
+async def test_json_schema_names_a_reference_that_leads_nowhere() -> None:
+    with pytest.raises(InputError, match=r"check json_schema: .*`\$ref` leads nowhere"):
+        await score("json_schema", 1, schema={"$ref": "#/nope"})
 
 
 async def test_json_schema_names_the_misfit() -> None:
     schema = {"type": "object", "properties": {"n": {"type": "integer"}}}
     assert (await score("json_schema", {"n": 1}, schema=schema)).passed
-    assert "['n']: 'x' is not of type 'integer'" in (await score("json_schema", {"n": "x"}, schema=schema)).explanation
+    assert (
+        "['n']: 'x' is not of type 'integer'"
+        in (await score("json_schema", {"n": "x"}, schema=schema)).explanation
+    )
 
 
 async def test_assertions_run_in_the_sandbox_and_name_the_line_that_failed() -> None:
@@ -78,12 +104,38 @@ async def test_assertions_run_in_the_sandbox_and_name_the_line_that_failed() -> 
 async def test_code_as_an_answer_is_called_by_the_assertions() -> None:
     source = "def double(x):\n    return 2 * x"
     assert (await score("program", source, assertions="assert double(4) == 8", source=True)).passed
-    assert not (await score("program", source, assertions="assert double(4) == 9", source=True)).passed
-    assert "`triple` is not defined" in (
-        await score("program", source, assertions="assert triple(4) == 9", source=True)
-    ).explanation
+    assert not (
+        await score("program", source, assertions="assert double(4) == 9", source=True)
+    ).passed
+    assert (
+        "`triple` is not defined"
+        in (
+            await score("program", source, assertions="assert triple(4) == 9", source=True)
+        ).explanation
+    )
+
+
+@pytest.mark.slow
+async def test_code_that_never_ends_fails_the_assertions() -> None:
     endless = "def double(x):\n    while True: pass"
-    assert not (await score("program", endless, assertions="assert double(4) == 8", source=True)).passed
+    assert not (
+        await score("program", endless, assertions="assert double(4) == 8", source=True)
+    ).passed
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("return 1", "line 1: `return` outside a function"),
+        ("def double(x):\n    return 0\nif True:\n    return 5", "line 4: `return` outside"),
+        ("def double(x):\n    return 0\n'" + "''", "unterminated triple-quoted string"),
+        ({"n": 1}, "not Python source text"),
+    ],
+)
+async def test_code_as_an_answer_cannot_skip_the_assertions(answer: Any, said: str) -> None:
+    found = await score("program", answer, assertions="assert 1 == 2", source=True)
+    assert not found.passed
+    assert said in found.explanation
 
 
 @pytest.mark.parametrize("scorer", plugins.installed("scorer"))

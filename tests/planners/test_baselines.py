@@ -3,11 +3,11 @@
 from typing import Any
 
 import pytest
+from agentflow_planners.direct import direct
+from agentflow_planners.react import react
 
 from agentflow import Runner, RunResult, Task, tool
 from agentflow.errors import ExpansionError
-from agentflow_planners.direct import direct
-from agentflow_planners.react import react
 from tests.parts import Scripted
 from tests.wire import WireServer, calls, gives_json, says
 
@@ -43,19 +43,34 @@ async def reacted(
     return await runner.run_async(react, Task(goal="Weather?", tools=("weather",), **task), turns=3)
 
 
-async def test_react_calls_tools_side_by_side_and_then_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    script = [calls(("weather", {"city": "Rome"}), ("weather", {"city": "Oslo"})), says("sunny in both")]
+async def test_react_calls_tools_side_by_side_and_then_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    script = [
+        calls(("weather", {"city": "Rome"}), ("weather", {"city": "Oslo"})),
+        says("sunny in both"),
+    ]
     with WireServer(script) as server:
         result = await reacted(server, monkeypatch)
     assert result.output.output == "sunny in both"
     assert [step.name for step in result.record.steps.values()] == [
-        "react", "generate", "weather", "weather", "generate",
+        "react",
+        "generate",
+        "weather",
+        "weather",
+        "generate",
     ]
 
 
-async def test_react_tells_the_model_about_wrong_tools_and_failures(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_react_tells_the_model_about_wrong_tools_and_failures(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     script = [
-        calls(("climate", {"city": "Rome"}), ("weather", {"city": "Atlantis"}), ("weather", {"town": 1})),
+        calls(
+            ("climate", {"city": "Rome"}),
+            ("weather", {"city": "Atlantis"}),
+            ("weather", {"town": 1}),
+        ),
         says("I could not find out"),
     ]
     with WireServer(script) as server:
@@ -73,6 +88,6 @@ async def test_react_gives_the_answer_in_the_wanted_shape(monkeypatch: pytest.Mo
 
 
 async def test_react_stops_after_its_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    with WireServer([calls(("weather", {"city": "Rome"}))] * 3) as server:
-        with pytest.raises(ExpansionError, match="no answer after 3 turns; raise `turns`"):
-            await reacted(server, monkeypatch)
+    too_long = pytest.raises(ExpansionError, match="no answer after 3 turns; raise `turns`")
+    with WireServer([calls(("weather", {"city": "Rome"}))] * 3) as server, too_long:
+        await reacted(server, monkeypatch)

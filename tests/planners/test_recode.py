@@ -6,13 +6,13 @@ from typing import Any
 
 import anyio
 import pytest
+from agentflow_planners.recode import recode
+from agentflow_planners.recode_prompts import _HOUSE_ANSWER
+from agentflow_planners.recode_replies import body_of
 
 from agentflow import Budget, Runner, RunResult, Task, tool
 from agentflow.errors import BudgetExceededError, ExpansionError
 from agentflow.models.protocol import Request
-from agentflow_planners.recode import recode
-from agentflow_planners.recode_prompts import _HOUSE_ANSWER
-from agentflow_planners.recode_replies import body_of
 from tests.parts import Scripted, shape
 
 pytestmark = pytest.mark.anyio
@@ -22,7 +22,9 @@ WANTED = re.compile(r"^Write (\w+)\(", re.MULTILINE)
 
 def writer(bodies: dict[str, Any], asked: list[str] | None = None) -> Scripted:
     """Return a model that writes these bodies: a string, or one after another from a list."""
-    left = {name: list(body) if isinstance(body, list) else [body] * 99 for name, body in bodies.items()}
+    left = {
+        name: list(body) if isinstance(body, list) else [body] * 99 for name, body in bodies.items()
+    }
 
     def answer(prompt: str) -> str:
         found = WANTED.findall(prompt)
@@ -87,14 +89,23 @@ def triple(x):
 value = part(5)
 return [math.floor(2.5), Counter("aab")["a"], double(value), triple(value)]
 """
-    assert (await solve({"solve": code, "part": "return argument_1"})).output.output == [2, 2, 10, 15]
+    assert (await solve({"solve": code, "part": "return argument_1"})).output.output == [
+        2,
+        2,
+        10,
+        15,
+    ]
 
 
 def test_case_6_the_example_in_the_prompt_does_what_it_says() -> None:
     calls: list[str] = []
 
     def helper(name: str, value: Any) -> Callable[..., Any]:
-        return lambda *_args: calls.append(name) or value
+        def stand_in(*_arguments: Any) -> Any:
+            calls.append(name)
+            return value
+
+        return stand_in
 
     names = {
         "rooms": [{"name": "hall", "floor": 0}],
@@ -104,7 +115,11 @@ def test_case_6_the_example_in_the_prompt_does_what_it_says() -> None:
     }
     body = body_of(_HOUSE_ANSWER, "describe", ("rooms",)).replace("return ", "result = ")
     exec(body, names)
-    assert names["result"] == {"floors": [0, 2], "doors": {"front": "red", "back": "blue"}, "top": 2}
+    assert names["result"] == {
+        "floors": [0, 2],
+        "doors": {"front": "red", "back": "blue"},
+        "top": 2,
+    }
     assert calls == ["list_floors", "find_doors", "find_top"]
 
 
@@ -134,7 +149,9 @@ async def test_case_8_a_keyword_only_call_passes_its_values() -> None:
 
 async def test_case_9_an_undefined_argument_is_an_error_and_no_placeholder() -> None:
     asked: list[str] = []
-    result = await solve({"solve": ["return go(n)", "return go(3)"], "go": "return argument_1"}, asked=asked)
+    result = await solve(
+        {"solve": ["return go(n)", "return go(3)"], "go": "return argument_1"}, asked=asked
+    )
     assert result.output.output == 3
     assert asked == ["solve", "solve", "go"]
 
@@ -147,9 +164,13 @@ async def test_case_9_an_undefined_argument_is_an_error_and_no_placeholder() -> 
         "done, i = [], 0\nwhile i < len(xs):\n    if xs[i] > 0:\n        done.append(half(x=xs[i]))\n    i += 1\nreturn done",
     ],
 )
-async def test_case_10_a_placeholder_in_a_loop_runs_for_every_item_and_is_written_once(code: str) -> None:
+async def test_case_10_a_placeholder_in_a_loop_runs_for_every_item_and_is_written_once(
+    code: str,
+) -> None:
     asked: list[str] = []
-    result = await solve({"solve": code, "half": "return x / 2"}, inputs={"xs": [2, 4, 6]}, asked=asked)
+    result = await solve(
+        {"solve": code, "half": "return x / 2"}, inputs={"xs": [2, 4, 6]}, asked=asked
+    )
     assert result.output.output == [1, 2, 3]
     assert asked == ["solve", "half"]
     assert sum(step.name == "half" for step in result.record.steps.values()) == 3
@@ -164,7 +185,10 @@ async def test_case_10_a_branch_that_is_not_taken_is_never_written() -> None:
 
 
 async def test_case_11_a_function_cannot_touch_its_callers_variables() -> None:
-    bodies = {"solve": "total = 10\npart = add(5)\nreturn [total, part]", "add": "total = 99\nreturn argument_1 + 1"}
+    bodies = {
+        "solve": "total = 10\npart = add(5)\nreturn [total, part]",
+        "add": "total = 99\nreturn argument_1 + 1",
+    }
     assert (await solve(bodies)).output.output == [10, 6]
 
 
@@ -207,14 +231,22 @@ async def test_independent_functions_are_written_side_by_side() -> None:
                 await both.wait()  # one after the other would wait here for ever
             return await super().complete(request, on_text)
 
-    bodies = {"solve": "a = left(1)\nb = right(2)\nreturn a + b", "left": "return 1", "right": "return 2"}
+    bodies = {
+        "solve": "a = left(1)\nb = right(2)\nreturn a + b",
+        "left": "return 1",
+        "right": "return 2",
+    }
     model = Meeting(lambda prompt: f"```python\n{bodies[WANTED.findall(prompt)[-1]]}\n```")
     result = await Runner(journal=":memory:", model=model).run_async(recode, Task(goal="sum"))
     assert result.output.output == 3
 
 
 async def test_data_dependencies_between_calls_are_recorded() -> None:
-    bodies = {"solve": "a = first(1)\nb = second(a)\nreturn b", "first": "return 1", "second": "return a + 1"}
+    bodies = {
+        "solve": "a = first(1)\nb = second(a)\nreturn b",
+        "first": "return 1",
+        "second": "return a + 1",
+    }
     record = (await solve(bodies)).record
     steps = {step.name: step for step in record.steps.values()}
     assert steps["second"].links == (steps["first"].number,)
@@ -237,7 +269,10 @@ async def test_the_depth_of_the_budget_is_a_last_level_too() -> None:
 
 
 async def test_a_function_may_call_itself() -> None:
-    bodies = {"solve": "return fact(5)", "fact": "return 1 if argument_1 < 2 else argument_1 * fact(argument_1 - 1)"}
+    bodies = {
+        "solve": "return fact(5)",
+        "fact": "return 1 if argument_1 < 2 else argument_1 * fact(argument_1 - 1)",
+    }
     asked: list[str] = []
     assert (await solve(bodies, asked=asked)).output.output == 120
     assert asked == ["solve", "fact"]
@@ -255,7 +290,9 @@ async def test_a_flood_of_calls_is_stopped_by_the_budget() -> None:
 
 
 async def test_what_never_works_is_a_typed_error_that_says_why() -> None:
-    with pytest.raises(ExpansionError, match=r"none of 3 versions worked; the last: ZeroDivisionError"):
+    with pytest.raises(
+        ExpansionError, match=r"none of 3 versions worked; the last: ZeroDivisionError"
+    ):
         await solve({"solve": "return 1 / 0"}, repairs=2)
 
 

@@ -3,14 +3,18 @@
 from pathlib import Path
 
 import pytest
-
 from agentflow_tools.calculate import calculate
 from agentflow_tools.files import list_folder, read_text
 
 
 @pytest.mark.parametrize(
     ("expression", "value"),
-    [("1 + 2 * 3", 7), ("-(2 ** 10) / 4", -256), ("max(3, sqrt(16), abs(-7))", 7), ("7 // 2 % 2", 1)],
+    [
+        ("1 + 2 * 3", 7),
+        ("-(2 ** 10) / 4", -256),
+        ("max(3, sqrt(16), abs(-7))", 7),
+        ("7 // 2 % 2", 1),
+    ],
 )
 def test_arithmetic_is_calculated(expression: str, value: float) -> None:
     assert calculate.function(expression) == value
@@ -18,7 +22,16 @@ def test_arithmetic_is_calculated(expression: str, value: float) -> None:
 
 @pytest.mark.parametrize(
     "expression",
-    ["__import__('os')", "'a' * 10", "9**9**9", "2**99999", "(1).__class__", "True + 1", "1 if 1 else 2", "1" * 600],
+    [
+        "__import__('os')",
+        "'a' * 10",
+        "9**9**9",
+        "2**99999",
+        "(1).__class__",
+        "True + 1",
+        "1 if 1 else 2",
+        "1" * 600,
+    ],
 )
 def test_what_is_not_arithmetic_is_refused(expression: str) -> None:
     with pytest.raises(ValueError, match=r"."):

@@ -4,11 +4,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from agentflow_web.export import export
+from agentflow_web.page import page
 from click.testing import CliRunner
 
 from agentflow import Journal, Runner, flow, tool
-from agentflow_web.export import export
-from agentflow_web.page import page
 
 pytestmark = pytest.mark.anyio
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'&"
@@ -47,11 +47,15 @@ async def test_nothing_of_a_model_becomes_markup() -> None:
     result = await Runner(journal=":memory:").run_async(echoes, HOSTILE)
     found = Tags(page(result.record))
     assert not found.tags & {"script", "img", "link", "iframe"}
-    assert not {name for name in found.attributes if name.startswith("on") or name in ("src", "href")}
+    assert not {
+        name for name in found.attributes if name.startswith("on") or name in ("src", "href")
+    }
     assert "<script>alert(1)</script>" in found.text
 
 
-async def test_the_command_writes_one_file_that_names_every_step(journal: str, tmp_path: Path) -> None:
+async def test_the_command_writes_one_file_that_names_every_step(
+    journal: str, tmp_path: Path
+) -> None:
     result = await Runner(journal=journal).run_async(echoes, "hello")
     target = tmp_path / "run.html"
     done = CliRunner().invoke(export, ["last", "-j", journal, "-o", str(target)])

@@ -20,7 +20,10 @@ _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Mod: operator.mod,
     ast.Pow: operator.pow,
 }
-_UNARY: dict[type[ast.unaryop], Callable[[Any], Any]] = {ast.UAdd: operator.pos, ast.USub: operator.neg}
+_UNARY: dict[type[ast.unaryop], Callable[[Any], Any]] = {
+    ast.UAdd: operator.pos,
+    ast.USub: operator.neg,
+}
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "abs": abs,
     "max": max,
@@ -35,7 +38,7 @@ def calculate(expression: str) -> float:
     """Return the value of an arithmetic expression: + - * / // % **, abs, max, min, round, sqrt."""
     if len(expression) > MAX_CHARS:
         raise ValueError(f"an expression has at most {MAX_CHARS} characters")
-    return _value(ast.parse(expression, mode="eval").body)
+    return float(_value(ast.parse(expression, mode="eval").body))
 
 
 def _value(node: ast.expr) -> Any:
@@ -54,6 +57,10 @@ def _value(node: ast.expr) -> Any:
 def _binary(apply: Callable[[Any, Any], Any] | None, left: Any, right: Any) -> Any:
     if apply is None:
         raise ValueError("that operator is not arithmetic")
-    if apply is operator.pow and isinstance(left, int) and abs(right) * left.bit_length() > MAX_BITS:
+    if (
+        apply is operator.pow
+        and isinstance(left, int)
+        and abs(right) * left.bit_length() > MAX_BITS
+    ):
         raise ValueError("that power is too large")
     return apply(left, right)

@@ -10,7 +10,9 @@ from agentflow_web.page import page
 
 @click.command()
 @click.argument("run")
-@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Default: RUN.html.")
+@click.option(
+    "--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Default: RUN.html."
+)
 @click.option("--journal", "-j", help="Journal file or database URL.", envvar="AGENTFLOW_JOURNAL")
 def export(run: str, output: Path | None, journal: str | None) -> None:
     r"""Write one run as a static page: no scripts, no network, opens from disk.

@@ -30,7 +30,7 @@ PAGE = """<!doctype html>
 <body><h1>{title}</h1><p>{summary}</p>{tree}</body></html>
 """
 
-MARKS = {"succeeded": "✓", "failed": "✗", "refused": "⊘", "cancelled": "–", "running": "•"}
+MARKS = {"succeeded": "✓", "failed": "✗", "refused": "⊘", "cancelled": "-", "running": "•"}
 
 
 def page(record: RunRecord) -> str:
@@ -56,11 +56,13 @@ def _step(step: StepRecord, *, is_open: bool = False) -> str:
     facts = html.escape(" · ".join(_facts(step)))
     head = f"{mark} <b>{html.escape(step.name)}</b><span class=facts>{facts}</span>"
     parts = f"<details><summary>content</summary>{_content(step)}</details>"
-    return f"<details{' open' if is_open else ''}><summary>{head}</summary>{parts}{children}</details>"
+    return (
+        f"<details{' open' if is_open else ''}><summary>{head}</summary>{parts}{children}</details>"
+    )
 
 
 def _facts(step: StepRecord) -> list[str]:
-    facts = [step.kind]
+    facts: list[str] = [step.kind]
     if step.seconds is not None:
         facts.append(f"{step.seconds:.2f} s")
     if step.kind == "model":
@@ -70,7 +72,10 @@ def _facts(step: StepRecord) -> list[str]:
 
 def _content(step: StepRecord) -> str:
     blocks = [("input", _pretty(step.input))]
-    blocks += [(f"expanded into a {item.kind}", item.content.decode("utf-8", "replace")) for item in step.expansions]
+    blocks += [
+        (f"expanded into a {item.kind}", item.content.decode("utf-8", "replace"))
+        for item in step.expansions
+    ]
     blocks += [("note", note.text) for note in step.notes]
     if step.output is not None:
         blocks.append(("output", _pretty(step.output)))

@@ -18,7 +18,9 @@ async def contains(output: Any, options: dict[str, Any]) -> Score:
     text = str(output)
     missing = [item for item in wanted.all if not _is_in(item, text, wanted.ignore_case)]
     share = 1 - len(missing) / len(wanted.all) if wanted.all else 1.0
-    said = f"missing: {', '.join(map(repr, missing))}" if missing else "everything expected is there"
+    said = (
+        f"missing: {', '.join(map(repr, missing))}" if missing else "everything expected is there"
+    )
     return Score(passed=not missing, value=share, explanation=said)
 
 

@@ -63,11 +63,21 @@ def agentflow(
     *arguments: str | Path, folder: Path, environment: dict[str, str] | None = None, **options: Any
 ) -> subprocess.CompletedProcess[str]:
     """Run the command as a user does, in a process of its own."""
-    known = {"PATH": os.environ["PATH"], "HOME": str(folder), "AGENTFLOW_JOURNAL": str(folder / "j.db")}
+    known = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "AGENTFLOW_JOURNAL": str(folder / "j.db"),
+    }
     command = [sys.executable, "-m", "agentflow.cli.main", *map(str, arguments)]
     return subprocess.run(
-        command, cwd=folder, env=known | (environment or {}), capture_output=True, text=True, check=False,
-        timeout=60, **options,
+        command,
+        cwd=folder,
+        env=known | (environment or {}),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        **options,
     )
 
 
@@ -148,14 +158,18 @@ def test_tools_are_called_by_the_real_clients(tmp_path: Path) -> None:
     for model in MODELS.values():
         script = [calls(("calculate", {"expression": "6 * 7"})), says("It is 42")]
         with WireServer(script) as server:
-            done = agentflow("run", path, "-m", model, "-q", folder=tmp_path, environment=hosted(server))
+            done = agentflow(
+                "run", path, "-m", model, "-q", folder=tmp_path, environment=hosted(server)
+            )
             assert "42" in str(server.requests[1].body)
         assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "It is 42", "")
 
 
 def test_keys_never_reach_the_journal_or_the_screen(task_file: Path, tmp_path: Path) -> None:
     with WireServer([fails(401, "bad key sk-openai-secret-123456")]) as server:
-        done = agentflow("run", task_file, "-m", "openai:gpt-5-mini", folder=tmp_path, environment=hosted(server))
+        done = agentflow(
+            "run", task_file, "-m", "openai:gpt-5-mini", folder=tmp_path, environment=hosted(server)
+        )
     assert done.returncode == 1
     assert "OPENAI_API_KEY" in done.stderr
     everything = done.stdout + done.stderr + (tmp_path / "j.db").read_bytes().decode("latin-1")
@@ -163,10 +177,14 @@ def test_keys_never_reach_the_journal_or_the_screen(task_file: Path, tmp_path: P
     assert "sk-openai-secret" not in everything
 
 
-def test_a_wrong_answer_is_exit_code_3_and_says_what_differs(task_file: Path, tmp_path: Path) -> None:
+def test_a_wrong_answer_is_exit_code_3_and_says_what_differs(
+    task_file: Path, tmp_path: Path
+) -> None:
     bodies = BODIES | {"find_high": "return min(xs)"}
     with WireServer(writer(bodies)) as server:
-        done = agentflow("run", task_file, "-m", "openai:gpt-5-mini", folder=tmp_path, environment=hosted(server))
+        done = agentflow(
+            "run", task_file, "-m", "openai:gpt-5-mini", folder=tmp_path, environment=hosted(server)
+        )
     assert done.returncode == 3
     assert "✗ check exact" in done.stderr
     assert json.loads(done.stdout) == {"low": 1, "high": 1}
@@ -175,7 +193,9 @@ def test_a_wrong_answer_is_exit_code_3_and_says_what_differs(task_file: Path, tm
 def test_a_budget_that_is_too_small_is_exit_code_4(task_file: Path, tmp_path: Path) -> None:
     task_file.write_text(TASK.replace("tokens: 100000", "tokens: 60"))
     with WireServer(writer()) as server:
-        done = agentflow("run", task_file, "-m", "openai:gpt-5-mini", folder=tmp_path, environment=hosted(server))
+        done = agentflow(
+            "run", task_file, "-m", "openai:gpt-5-mini", folder=tmp_path, environment=hosted(server)
+        )
     assert done.returncode == 4
     assert "budget.tokens" in done.stderr
 
@@ -183,14 +203,23 @@ def test_a_budget_that_is_too_small_is_exit_code_4(task_file: Path, tmp_path: Pa
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("planner: recode", "planner: recod"), r"task.yaml:11: unknown planner 'recod'; did you mean 'recode'\?"),
+        (
+            ("planner: recode", "planner: recod"),
+            r"task.yaml:11: unknown planner 'recod'; did you mean 'recode'\?",
+        ),
         (("check:", "chek:"), r"task.yaml:13: .*chek.*check"),
         (("goal: Describe the numbers.", "goal: [1]"), r"task.yaml:3: .*goal"),
         (("exact:", "exakt:"), r"task.yaml:1[34]: unknown scorer 'exakt'; did you mean 'exact'\?"),
         (("budget: {tokens: 100000", "budget: {tokens: many"), r"task.yaml:12: .*tokens"),
         (("planner: recode", "planner: recode\ntools: [saw]"), r"task.yaml:12: unknown tool 'saw'"),
-        (("planner: recode", "planner: recode\nmodel: opnai:x"), r"task.yaml:12: .*did you mean 'openai'\?"),
-        (("planner: recode", "planner: recode\nmodel: openai:gpt-5-mini"), r"task.yaml:12: .*set OPENAI_API_KEY"),
+        (
+            ("planner: recode", "planner: recode\nmodel: opnai:x"),
+            r"task.yaml:12: .*did you mean 'openai'\?",
+        ),
+        (
+            ("planner: recode", "planner: recode\nmodel: openai:gpt-5-mini"),
+            r"task.yaml:12: .*set OPENAI_API_KEY",
+        ),
         (("xs: [3, 1, 2]", "xs: {file: no.txt}"), r"task.yaml:5: .*no.txt"),
     ],
 )
@@ -217,7 +246,9 @@ def test_hostile_text_cannot_control_the_terminal(tmp_path: Path) -> None:
     path = tmp_path / "task.yaml"
     path.write_text("agentflow: 1\ngoal: Say something.\nplanner: direct\n")
     with WireServer([says("\x1b[2J\x1b]0;owned\x07[red]hello[/red] \u202eolleh")]) as server:
-        done = agentflow("run", path, "-m", "openai:gpt-5-mini", folder=tmp_path, environment=hosted(server))
+        done = agentflow(
+            "run", path, "-m", "openai:gpt-5-mini", folder=tmp_path, environment=hosted(server)
+        )
     shown = agentflow("show", "last", "--step", "3", folder=tmp_path)
     for text in (done.stdout, done.stderr, shown.stdout):
         assert not set(text) & {"\x1b", "\x07", "\u202e"}
@@ -241,7 +272,15 @@ def test_a_stopped_run_leaves_a_journal_that_resumes(
     with WireServer(answer) as server:
         environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **hosted(server)}
         environment["AGENTFLOW_JOURNAL"] = str(tmp_path / "j.db")
-        command = [sys.executable, "-m", "agentflow.cli.main", "run", str(task_file), "-m", "openai:gpt-5-mini"]
+        command = [
+            sys.executable,
+            "-m",
+            "agentflow.cli.main",
+            "run",
+            str(task_file),
+            "-m",
+            "openai:gpt-5-mini",
+        ]
         with subprocess.Popen(
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         ) as running:
@@ -274,8 +313,19 @@ def test_two_runs_of_one_file_at_once_keep_apart(task_file: Path, tmp_path: Path
     with WireServer(writer()) as server:
         environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **hosted(server)}
         environment["AGENTFLOW_JOURNAL"] = str(tmp_path / "j.db")
-        command = [sys.executable, "-m", "agentflow.cli.main", "run", str(task_file), "-q", "-m", "openai:gpt-5-mini"]
-        running = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) for _ in range(2)]
+        command = [
+            sys.executable,
+            "-m",
+            "agentflow.cli.main",
+            "run",
+            str(task_file),
+            "-q",
+            "-m",
+            "openai:gpt-5-mini",
+        ]
+        running = [
+            subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) for _ in range(2)
+        ]
         outputs = [process.communicate(timeout=60)[0] for process in running]
     assert [json.loads(output) for output in outputs] == [{"low": 1, "high": 3}] * 2
     with Journal(tmp_path / "j.db") as journal:
@@ -299,7 +349,11 @@ def test_every_command_is_documented() -> None:
 
 def test_a_json_answer_of_a_typed_task(tmp_path: Path) -> None:
     path = tmp_path / "task.yaml"
-    path.write_text("agentflow: 1\ngoal: How many?\nplanner: direct\noutput: integer\ncheck: {numeric: {value: 3}}\n")
+    path.write_text(
+        "agentflow: 1\ngoal: How many?\nplanner: direct\noutput: integer\ncheck: {numeric: {value: 3}}\n"
+    )
     with WireServer([gives_json({"value": 3})]) as server:
-        done = agentflow("run", path, "-m", "openai:gpt-5-mini", folder=tmp_path, environment=hosted(server))
+        done = agentflow(
+            "run", path, "-m", "openai:gpt-5-mini", folder=tmp_path, environment=hosted(server)
+        )
     assert (done.returncode, done.stdout.strip()) == (0, "3"), done.stderr

@@ -120,7 +120,7 @@ async def asks_a_silent_model() -> str:
 
 async def test_wall_time_cuts_a_model_call_short() -> None:
     class Silent(Scripted):
-        async def complete(self, request, on_text):  # type: ignore[no-untyped-def]
+        async def complete(self, request, on_text):  # type: ignore[no-untyped-def] # noqa: ARG002
             await anyio.sleep_forever()
 
     with pytest.raises(BudgetExceededError, match="seconds"):

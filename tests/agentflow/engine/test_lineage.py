@@ -52,7 +52,9 @@ def outputs_by_key(record: RunRecord) -> dict[bytes, bytes | None]:
 
 
 @pytest.mark.parametrize("branches", [with_parallel, with_gather, with_task_group])
-async def test_interleaved_branches_keep_their_identities_whatever_the_schedule(branches: Any) -> None:
+async def test_interleaved_branches_keep_their_identities_whatever_the_schedule(
+    branches: Any,
+) -> None:
     generator = random.Random(7)
     seen = set()
     for _trial in range(20):
@@ -75,7 +77,9 @@ async def test_replay_gives_every_branch_its_own_results(branches: Any, journal:
     assert outputs_by_key(again.record) == outputs_by_key(first.record)
 
 
-Shape = st.recursive(st.just(()), lambda inner: st.lists(inner, max_size=3).map(tuple), max_leaves=8)
+Shape = st.recursive(
+    st.just(()), lambda inner: st.lists(inner, max_size=3).map(tuple), max_leaves=8
+)
 
 
 @flow
@@ -87,7 +91,11 @@ async def grow(shape: Any, pauses: list[int]) -> int:
 
 
 @settings(max_examples=25, deadline=None)
-@given(shape=Shape, left=st.lists(st.integers(0, 4), min_size=1, max_size=5), right=st.lists(st.integers(0, 4), min_size=1, max_size=5))
+@given(
+    shape=Shape,
+    left=st.lists(st.integers(0, 4), min_size=1, max_size=5),
+    right=st.lists(st.integers(0, 4), min_size=1, max_size=5),
+)
 def test_any_tree_has_the_same_identities_under_any_schedule(
     shape: Any, left: list[int], right: list[int]
 ) -> None:
@@ -112,5 +120,7 @@ async def test_the_same_call_twice_is_two_steps() -> None:
 
 
 async def test_a_flow_outside_a_run_says_how_to_run_it() -> None:
-    with pytest.raises(AgentflowError, match=r"twice_the_same was called outside a run: .*agentflow"):
+    with pytest.raises(
+        AgentflowError, match=r"twice_the_same was called outside a run: .*agentflow"
+    ):
         await twice_the_same()

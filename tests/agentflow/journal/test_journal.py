@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentflow import Journal, Runner, flow, note, parallel, tool
+from agentflow import Flow, Journal, Runner, flow, note, parallel, tool
 from agentflow.errors import JournalError, PayloadError, ToolError, UnknownRunError
 from agentflow.journal.events import (
     Expanded,
@@ -106,7 +106,9 @@ async def test_a_value_the_journal_cannot_store_is_named(journal: str) -> None:
     async def makes_a_function() -> object:
         return [1, {"inner": print}]
 
-    with pytest.raises(PayloadError, match=r"makes_a_function: value\[1\]\['inner'\] is a builtin_f"):
+    with pytest.raises(
+        PayloadError, match=r"makes_a_function: value\[1\]\['inner'\] is a builtin_f"
+    ):
         await Runner(journal=journal).run_async(makes_a_function)
 
 
@@ -245,7 +247,11 @@ async def test_an_interrupted_run_says_so_and_keeps_what_was_done(journal: str) 
     with Journal(journal) as opened:
         record = opened.run("last")
     assert record.status == "interrupted"
-    assert [step.status for step in record.steps.values()] == ["cancelled", "succeeded", "cancelled"]
+    assert [step.status for step in record.steps.values()] == [
+        "cancelled",
+        "succeeded",
+        "cancelled",
+    ]
 
 
 def test_a_file_that_is_no_journal_is_one_clear_line(tmp_path: Path) -> None:
@@ -309,10 +315,10 @@ async def fan(width: int) -> int:
 
 @pytest.mark.parametrize(("big", "size", "steps"), [(tree, 10, 2047), (fan, 1000, 1001)])
 async def test_a_large_run_has_a_correct_journal(
-    journal: str, big: object, size: int, steps: int
+    journal: str, big: Flow[[int], int], size: int, steps: int
 ) -> None:
     runner = Runner(journal=journal)
-    result = await runner.run_async(big, size)  # type: ignore[arg-type]
+    result = await runner.run_async(big, size)
     with Journal(journal) as opened:
         events = opened.events(result.id)
     record = RunRecord.of(result.id, events)
@@ -322,5 +328,5 @@ async def test_a_large_run_has_a_correct_journal(
     assert [event.number for event in events] == list(range(1, len(events) + 1))
     assert all(step.status == "succeeded" for step in record.steps.values())
     assert all(step.parent is None or step.parent < step.number for step in record.steps.values())
-    replayed = await runner.replay(big, result.id)  # type: ignore[arg-type]
+    replayed = await runner.replay(big, result.id)
     assert shape(replayed.record) == shape(record)

@@ -4,6 +4,7 @@ import anyio
 import pytest
 
 from agentflow import Runner, ask, flow, parallel, tool
+from agentflow.budget import Budget
 from agentflow.errors import (
     AskError,
     BudgetExceededError,
@@ -12,7 +13,6 @@ from agentflow.errors import (
     RecordedError,
     ToolError,
 )
-from agentflow.budget import Budget
 from tests.parts import shape
 
 pytestmark = pytest.mark.anyio
@@ -59,7 +59,9 @@ async def survives(xs: list[int]) -> str:
         return f"{error.name} in {error.tool}"
 
 
-async def test_a_recorded_failure_is_raised_again_and_siblings_fall_the_same_way(journal: str) -> None:
+async def test_a_recorded_failure_is_raised_again_and_siblings_fall_the_same_way(
+    journal: str,
+) -> None:
     runner = Runner(journal=journal)
     result = await runner.run_async(survives, [4, 13, 0, 9])
     assert result.output == "ValueError in square"
