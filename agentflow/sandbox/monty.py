@@ -114,7 +114,6 @@ class _Answer:
         self.ready = anyio.Event()
         self.value: object = None
         self.error: Exception | None = None
-        self.was_given = False
 
 
 class _Execution:
@@ -136,6 +135,7 @@ class _Execution:
         # Program code never sees a handle; this keeps it from making one up.
         self._secret = secrets.token_hex(16)
         self._raised: dict[tuple[str, str], Exception] = {}
+        self._given: set[int] = set()
         self._printed: list[str] = []
 
     async def run(self, inputs: dict[str, object]) -> Finished:
@@ -146,7 +146,8 @@ class _Execution:
             raise self._raised.get((failure.name, failure.message), failure) from error
         for answer in self._answers.values():
             await answer.ready.wait()
-            if answer.error is not None and not answer.was_given:
+            # A call that was fed by a failed one has failed with the same error object.
+            if answer.error is not None and id(answer.error) not in self._given:
                 raise answer.error
         value = _crossing(value, "the return value")
         return Finished(value=value, stdout="".join(self._printed), calls=len(self._answers))
@@ -246,6 +247,7 @@ class _Execution:
         except Exception as error:  # noqa: BLE001 - raised inside the program
             kind, message = as_raised(error)
             self._raised[kind, message] = error
+            self._given.add(id(error))
             return {"exc_type": kind, "message": message}
 
     async def _resolved(self, value: Any) -> Any:
@@ -253,7 +255,6 @@ class _Execution:
         if isinstance(value, str) and value in self._answers:
             answer = self._answers[value]
             await answer.ready.wait()
-            answer.was_given = True
             if answer.error is not None:
                 raise answer.error
             return answer.value

@@ -52,7 +52,10 @@ async def test_a_common_prefix_is_computed_once(model: Model) -> None:
 async def test_a_schema_is_obeyed(model: Model) -> None:
     schema = {
         "type": "object",
-        "properties": {"name": {"type": "string", "maxLength": 12}, "age": {"type": "integer", "maximum": 99}},
+        "properties": {
+            "name": {"type": "string", "maxLength": 12},
+            "age": {"type": "integer", "maximum": 99},
+        },
         "required": ["name", "age"],
         "additionalProperties": False,
     }
@@ -62,7 +65,9 @@ async def test_a_schema_is_obeyed(model: Model) -> None:
 
 async def test_a_grammar_is_obeyed_and_a_begun_reply_goes_on(model: Model) -> None:
     begun = (Message(role="user", text="Count."), Message(role="assistant", text="one, two, "))
-    reply = await model.complete(request(messages=begun, grammar='root ::= [a-z]{3,5} ", " [a-z]{3,5}'), ignore)
+    reply = await model.complete(
+        request(messages=begun, grammar='root ::= [a-z]{3,5} ", " [a-z]{3,5}'), ignore
+    )
     assert re.fullmatch(r"one, two, [a-z]{3,5}, [a-z]{3,5}", reply.text)
 
 

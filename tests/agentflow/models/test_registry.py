@@ -31,7 +31,10 @@ pytestmark = pytest.mark.anyio
             "http://127.0.0.1:8000/v1#some/model",
             ModelSpec(provider="openai", name="some/model", base_url="http://127.0.0.1:8000/v1"),
         ),
-        ({"name": "openai:gpt-5-mini", "temperature": 0}, ModelSpec(provider="openai", name="gpt-5-mini", temperature=0)),
+        (
+            {"name": "openai:gpt-5-mini", "temperature": 0},
+            ModelSpec(provider="openai", name="gpt-5-mini", temperature=0),
+        ),
     ],
 )
 def test_every_form_is_read(given: Any, spec: ModelSpec) -> None:
@@ -55,11 +58,15 @@ def test_a_mistake_says_what_to_write(given: Any, problem: str) -> None:
         parse_spec(given)
 
 
-def test_what_is_missing_is_said_when_a_model_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_missing_is_said_when_a_model_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AGENTFLOW_MODELS", str(tmp_path))
     with pytest.raises(CredentialsError, match="OPENAI_API_KEY"):
         open_model(parse_spec("openai:gpt-5-mini"))
-    with pytest.raises(WeightsError, match=r"fetch them \(491 MB\): agentflow models pull qwen2.5-coder-0.5b"):
+    with pytest.raises(
+        WeightsError, match=r"fetch them \(491 MB\): agentflow models pull qwen2.5-coder-0.5b"
+    ):
         open_model(parse_spec("qwen2.5-coder-0.5b"))
     with pytest.raises(WeightsError, match="there is no file"):
         open_model(parse_spec("gguf:none.gguf"))
@@ -90,11 +97,15 @@ async def test_auto_prefers_a_key_then_a_local_server_then_the_embedded_model() 
     with server(["nomic-embed-text", "llama3.2"]) as url:
         there = [("Ollama", url)]
         assert (await choose_model(both, there)).spec.provider == "openai"
-        assert (await choose_model({"ANTHROPIC_API_KEY": "sk-2"}, there)).reason == "ANTHROPIC_API_KEY is set"
+        assert (
+            await choose_model({"ANTHROPIC_API_KEY": "sk-2"}, there)
+        ).reason == "ANTHROPIC_API_KEY is set"
         local = await choose_model({}, there)
         assert local.spec == ModelSpec(provider="openai", name="llama3.2", base_url=url)
         assert local.reason == f"Ollama answers at {url}"
-        own = await choose_model({"OLLAMA_HOST": url.removesuffix("/v1").removeprefix("http://")}, [])
+        own = await choose_model(
+            {"OLLAMA_HOST": url.removesuffix("/v1").removeprefix("http://")}, []
+        )
         assert own.spec.name == "llama3.2"
     nobody = await choose_model({"OPENAI_API_KEY": " "}, there)
     assert nobody.spec == ModelSpec(provider="gguf", name="qwen2.5-coder-0.5b")
@@ -103,7 +114,9 @@ async def test_auto_prefers_a_key_then_a_local_server_then_the_embedded_model() 
 
 async def test_auto_passes_over_a_server_that_talks_nonsense() -> None:
     with server([]) as url:
-        assert (await choose_model({}, [("odd", url), ("gone", "http://127.0.0.1:1/v1")])).spec.provider == "gguf"
+        assert (
+            await choose_model({}, [("odd", url), ("gone", "http://127.0.0.1:1/v1")])
+        ).spec.provider == "gguf"
 
 
 def asked(text: str) -> Request:
@@ -131,7 +144,9 @@ async def test_replies_without_a_request_come_in_order(tmp_path: Path) -> None:
     assert [reply.text for reply in replies] == ["first", "second"]
 
 
-@pytest.mark.parametrize("line", ["not json", "[]", '{"reply": {"txt": 1}}', '{"request": {}, "reply": {}}', "{}"])
+@pytest.mark.parametrize(
+    "line", ["not json", "[]", '{"reply": {"txt": 1}}', '{"request": {}, "reply": {}}', "{}"]
+)
 def test_a_wrong_line_is_named(line: str, tmp_path: Path) -> None:
     file = tmp_path / "replies.jsonl"
     file.write_text(f'{{"reply": {{"text": "first"}}}}\n{line}\n')

