@@ -10,6 +10,10 @@ from typing import Any, Protocol
 import jsonschema
 from jsonschema.protocols import Validator
 from pydantic import TypeAdapter, ValidationError
+from referencing import Registry
+from referencing.exceptions import Unresolvable
+
+from agentflow.errors import InputError
 
 _FENCE = re.compile(r"\A\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*\Z", re.DOTALL)
 
@@ -57,7 +61,8 @@ class SchemaShape:
 
     def __init__(self, schema: dict[str, Any]) -> None:
         self.schema = schema
-        self._validator: Validator = jsonschema.Draft202012Validator(schema)
+        # An empty registry: a reference in a schema must never make us fetch something.
+        self._validator: Validator = jsonschema.Draft202012Validator(schema, registry=Registry())
 
     def read(self, text: str) -> Any:
         """Return the JSON data in `text`."""
@@ -69,7 +74,11 @@ class SchemaShape:
 
     def check(self, value: Any) -> Any:
         """Return `value` if it fits the schema."""
-        problem = jsonschema.exceptions.best_match(self._validator.iter_errors(value))
+        try:
+            problem = jsonschema.exceptions.best_match(self._validator.iter_errors(value))
+        except Unresolvable as error:
+            reference = f"the schema refers to {error.ref!r}, which it does not hold"
+            raise InputError(step="output schema", problem=reference) from error
         if problem is not None:
             place = "".join(f"[{part!r}]" for part in problem.absolute_path)
             message = problem.message

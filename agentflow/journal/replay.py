@@ -36,7 +36,7 @@ class Recording:
         self.run, self.closed, self._patience_s = record.id, closed, patience_s
         self._broken: AgentflowError | None = None
         self._interrupted = record.status in (None, "interrupted")
-        self._steps = {step.key: step for step in record.steps.values()}
+        self._steps = _by_key(record)
         self._turns = _Turns(step for step in self._steps.values() if _is_answer(step))
 
     async def take(self, key: bytes, label: str, input_json: bytes) -> Recorded | None:
@@ -116,6 +116,18 @@ class Recording:
         if found.status == "cancelled" and not self._interrupted:
             await anyio.sleep(self._patience_s)
         raise self._break(MissingStepError(step=label, run=self.run))
+
+
+def _by_key(record: RunRecord) -> dict[bytes, StepRecord]:
+    """Return the attempt that counts of every step: the last one that did the work.
+
+    Where a resume answered a step from the record, the step belongs to when it was first finished.
+    """
+    steps: dict[bytes, StepRecord] = {}
+    for step in record.steps.values():
+        if step.key not in steps or step.details.get("origin") != "recorded":
+            steps[step.key] = step
+    return steps
 
 
 class _Turns:

@@ -4,7 +4,6 @@ from typing import Any
 
 from jsonschema import Draft202012Validator, SchemaError
 from pydantic import Field
-from referencing.exceptions import Unresolvable
 
 from agentflow.engine.shapes import MisfitError, SchemaShape
 from agentflow.errors import InputError
@@ -32,7 +31,6 @@ async def json_schema(output: Any, options: dict[str, Any]) -> Score:
         SchemaShape(schema).check(output)
     except MisfitError as error:
         return verdict(False, str(error))
-    except Unresolvable as error:
-        problem = f"schema: `$ref` leads nowhere: {error}"
-        raise InputError(step="check json_schema", problem=problem) from error
+    except InputError as error:
+        raise InputError(step="check json_schema", problem=error.problem) from error
     return verdict(True, "the answer fits the schema")

@@ -116,7 +116,7 @@ def test_what_is_wrong_with_each_source_is_said_and_nothing_is_kept(
 def test_a_full_disk_is_noticed_before_anything_is_fetched(
     own_folders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    usage = namedtuple("usage", "total used free")  # noqa: PYI024 - as shutil's own
+    usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage(10, 9, 1))
     with pytest.raises(
         WeightsError, match=r"0 MB free, the file needs 1 MB; make room or set AGENTFLOW_MODELS"

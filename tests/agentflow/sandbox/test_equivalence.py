@@ -90,7 +90,7 @@ def make_host(seen: list[str]) -> dict[str, Any]:
         seen.append(f"f({x})")
         return (3 * x + 1) % 17
 
-    def g(x: int, y: int) -> int:
+    def g(x: int, y: int = 5) -> int:
         seen.append(f"g({x}, {y})")
         return (x - 2 * y) % 13
 

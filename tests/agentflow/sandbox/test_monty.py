@@ -129,8 +129,13 @@ async def test_a_call_starts_when_its_own_inputs_are_there_and_not_later(
 
 async def test_in_order_means_in_order(sandbox: MontySandbox) -> None:
     seen: list[str] = []
+
+    def log(name: str) -> str:
+        seen.append(name)
+        return name
+
     code = "log('a')\nx = log('b')\n[log('c'), log('d')]\nreturn log('e') + log('f')"
-    await run(sandbox, code, parallel=False, log=lambda name: seen.append(name) or name)
+    await run(sandbox, code, parallel=False, log=log)
     assert seen == ["a", "b", "c", "d", "e", "f"]
 
 
