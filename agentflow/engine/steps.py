@@ -6,8 +6,7 @@ The record of a result is shielded from cancellation: what has happened is writt
 branch dies, or a resume would do it again.
 """
 
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -78,8 +77,7 @@ async def perform(call: StepCall[T], body: Callable[[Step], Awaitable[T]]) -> T:
         await run.sink.durable()
     token = FRAME.set(Frame(run, step, step.key))
     try:
-        with _deadline(run, step):
-            value = await body(step)
+        value = await _within_time(run, step, body)
         output = call.write(value)
         if run.source is not None:
             run.source.verify(step.key, str(step), output)
@@ -95,20 +93,15 @@ async def perform(call: StepCall[T], body: Callable[[Step], Awaitable[T]]) -> T:
     return value
 
 
-@contextmanager
-def _deadline(run: ActiveRun, step: Step) -> Iterator[None]:
+async def _within_time(run: ActiveRun, step: Step, body: Callable[[Step], Awaitable[T]]) -> T:
     """Cut a leaf short when the wall time of the tree is over; interior steps end with their leaves."""
     left = run.ledger.seconds_left(step.name) if step.is_leaf else None
-    try:
-        with anyio.fail_after(left) as scope:
-            yield
-    except TimeoutError as error:
-        if not scope.cancelled_caught:
-            raise
-        limit = run.ledger.budget.seconds or 0.0
-        raise BudgetExceededError(
-            kind="seconds", limit=limit, used=limit, step=step.name
-        ) from error
+    if left is None:
+        return await body(step)
+    with anyio.move_on_after(left):
+        return await body(step)
+    limit = run.ledger.budget.seconds or 0.0
+    raise BudgetExceededError(kind="seconds", limit=limit, used=limit, step=step.name)
 
 
 def _begin(frame: Frame, call: StepCall[Any]) -> Step:
@@ -161,23 +154,26 @@ async def _from_source(run: ActiveRun, step: Step, call: StepCall[Any]) -> Recor
 
 
 async def _fail(run: ActiveRun, step: Step, error: Exception) -> None:
-    with anyio.CancelScope(shield=True):
-        kept = _is_kept(run, step)
-        details = dict(step.details)
-        run.emit(
-            StepFailed, keep=kept, step=step.number, failure=failure_of(error), details=details
-        )
-        await (run.sink.durable() if kept else run.sink.room())
+    kept, details = _is_kept(run, step), dict(step.details)
+    failure = failure_of(error)
+    run.emit(StepFailed, keep=kept, step=step.number, failure=failure, details=details)
+    await _settle(run, kept)
 
 
 async def _finish(run: ActiveRun, step: Step, output: bytes) -> None:
-    with anyio.CancelScope(shield=True):
-        kept = _is_kept(run, step)
-        details = dict(step.details)
-        run.emit(StepFinished, keep=kept, step=step.number, output=output, details=details)
-        await (run.sink.durable() if kept else run.sink.room())
+    kept, details = _is_kept(run, step), dict(step.details)
+    run.emit(StepFinished, keep=kept, step=step.number, output=output, details=details)
+    await _settle(run, kept)
 
 
 def _is_kept(run: ActiveRun, step: Step) -> bool:
-    """Wait for the commit where losing it would cost something; interior rows may trail."""
+    """Return whether losing the result would cost something; interior rows may trail."""
     return run.durability == "results" and (step.is_leaf or step.kind == "code")
+
+
+async def _settle(run: ActiveRun, kept: bool) -> None:
+    if kept:
+        with anyio.CancelScope(shield=True):
+            await run.sink.durable()
+    else:
+        await run.sink.room()

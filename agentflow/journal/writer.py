@@ -13,16 +13,18 @@ from collections.abc import Callable
 
 import anyio
 import anyio.to_thread
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Insert
 from sqlalchemy.dialects import postgresql, sqlite
 
 from agentflow.errors import JournalError
 from agentflow.journal import tables
 from agentflow.journal.events import Stored
-from agentflow.journal.rows import Payloads, to_row
+from agentflow.journal.rows import Payloads, Row, to_row
 from agentflow.journal.store import Store
 
 MAX_QUEUED = 10_000
+EARLY_GROUP = 256
+TRAIL_S = 0.05  # how far the record of what nobody waits for may trail behind
 REMEMBERED_HASHES = 50_000
 
 
@@ -32,7 +34,7 @@ class JournalWriter:
     def __init__(self, store: Store, run: int) -> None:
         self._store, self._run = store, run
         self._queue: list[Stored] = []
-        self._must_sync = False
+        self._must_sync = self._is_awaited = False
         self._appended = self._committed = 0
         self._closing = False
         self._error: JournalError | None = None
@@ -55,7 +57,8 @@ class JournalWriter:
         with self._signal:
             self._queue.append(event)
             self._must_sync = self._must_sync or keep
-            self._signal.notify()
+            if keep or len(self._queue) == EARLY_GROUP:
+                self._signal.notify()
 
     async def durable(self) -> None:
         """Return when everything appended so far is committed.
@@ -86,6 +89,9 @@ class JournalWriter:
 
     async def _wait_committed(self, number: int) -> None:
         if self._error is None and self._committed < number:
+            with self._signal:
+                self._is_awaited = True
+                self._signal.notify()
             done = anyio.Event()
             self._waiters.append((number, done))
             if self._committed >= number or self._error is not None:
@@ -107,14 +113,14 @@ class JournalWriter:
     def _work(self) -> None:
         try:
             with self._store.errors(), self._store.engine.connect() as connection:
-                write = _payload_insert(connection)
+                inserts = _Inserts(connection)
                 synchronise = _synchroniser(connection)
                 while True:
                     batch, must_sync = self._next_batch()
                     if not batch:
                         break
                     synchronise(must_sync)
-                    self._commit(connection, batch, write)
+                    self._commit(connection, batch, inserts)
                     self._committed += len(batch)
                     self._notify_loop()
         except JournalError as error:
@@ -127,21 +133,23 @@ class JournalWriter:
 
     def _next_batch(self) -> tuple[list[Stored], bool]:
         with self._signal:
-            while not self._queue and not self._closing:
-                self._signal.wait()
+            # Nobody waits for the start of a step: it may share the commit of its end.
+            while not (self._must_sync or self._is_awaited or self._closing):
+                if not self._signal.wait(TRAIL_S) and self._queue:
+                    break
+                if len(self._queue) >= EARLY_GROUP:
+                    break
             batch, self._queue = self._queue, []
             must_sync, self._must_sync = self._must_sync, False
+            self._is_awaited = False
             return batch, must_sync
 
-    def _commit(
-        self, connection: Connection, batch: list[Stored], write: Callable[[Payloads], None]
-    ) -> None:
+    def _commit(self, connection: Connection, batch: list[Stored], inserts: "_Inserts") -> None:
         payloads: Payloads = {}
         rows = [to_row(self._run, event, payloads) for event in batch]
         fresh = {name: data for name, data in payloads.items() if name not in self._written_hashes}
-        if fresh:
-            write(fresh)
-        connection.execute(tables.events.insert(), rows)
+        inserts.payloads([{"hash": name, "data": data} for name, data in fresh.items()])
+        inserts.events(rows)
         connection.commit()
         if len(self._written_hashes) > REMEMBERED_HASHES:
             self._written_hashes.clear()
@@ -152,16 +160,29 @@ class JournalWriter:
             self._loop.call_soon_threadsafe(self._wake)
 
 
-def _payload_insert(connection: Connection) -> Callable[[Payloads], None]:
-    """Return how this database inserts payloads, leaving those that are there."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(tables.payloads).on_conflict_do_nothing()
+class _Inserts:
+    """The two statements of the writer, compiled once: compiling costs more than inserting."""
 
-    def write(payloads: Payloads) -> None:
-        rows = [{"hash": name, "data": data} for name, data in payloads.items()]
-        connection.execute(statement, rows)
+    def __init__(self, connection: Connection) -> None:
+        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+        self.events = _prepared(connection, tables.events.insert())
+        # What is there already is the same content.
+        self.payloads = _prepared(
+            connection, dialect.insert(tables.payloads).on_conflict_do_nothing()
+        )
 
-    return write
+
+def _prepared(connection: Connection, statement: Insert) -> Callable[[list[Row]], None]:
+    compiled = statement.compile(dialect=connection.dialect)
+    text, order = str(compiled), compiled.positiontup
+
+    def execute(rows: list[Row]) -> None:
+        if rows and order is not None:
+            connection.exec_driver_sql(text, [tuple(row[name] for name in order) for row in rows])
+        elif rows:
+            connection.execute(statement, rows)
+
+    return execute
 
 
 def _synchroniser(connection: Connection) -> Callable[[bool], None]:

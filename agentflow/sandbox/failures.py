@@ -5,18 +5,21 @@ write instead where the interpreter lacks something.
 """
 
 import builtins
+import re
 from typing import Any
 
 import pydantic_monty as monty
 
 from agentflow.errors import ProgramError, ProgramPhase, ToolError
-from agentflow.sandbox.dataflow import Rewritten
+from agentflow.sandbox.rewrite import Rewritten
 
 MAX_REPORT_CHARS = 2_000
 MAX_FRAMES = 6
 
 _LIMIT_ERRORS = {"MemoryError", "RecursionError", "TimeoutError"}
 _LACKING_ERRORS = {"NotImplementedError", "ModuleNotFoundError", "ImportError"}
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_UNDEFINED = re.compile(r"name '(\w+)' is not defined")
 _ADVICE = (
     ("inherit", "write a plain function instead of a class hierarchy"),
     ("class", "use plain functions and dictionaries"),
@@ -68,6 +71,12 @@ def program_error(error: monty.MontyError, program: Rewritten, code: str) -> Pro
             (words for sign, words in _ADVICE if sign in message), "write it in simpler Python"
         )
         report += f"\n({advice})"
+    missing = _UNDEFINED.fullmatch(message)
+    if missing and missing[1] in program.unwritten:
+        report += (
+            f"\n(`{missing[1]}` does not exist yet: call it directly, for example in a comprehension, "
+            "and use the results)"
+        )
     return ProgramError(
         phase=phase, name=name, message=message, line=line, report=report[:MAX_REPORT_CHARS]
     )
@@ -90,7 +99,7 @@ def _name_and_message(error: monty.MontyError) -> tuple[str, str]:
 
 def _frames(error: Any, program: Rewritten, code: str) -> list[tuple[int, str]]:
     """Return the lines as written that led to the error, outermost first, each with its text."""
-    lines = code.splitlines()
+    lines = _LINE_END.split(code)  # as the parser counts them, unlike str.splitlines
     found: list[tuple[int, str]] = []
     for frame in error.traceback() if hasattr(error, "traceback") else []:
         line = program.line_of(frame.line)

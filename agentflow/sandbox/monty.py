@@ -15,11 +15,12 @@ import anyio
 import pydantic_monty as monty
 from anyio.abc import TaskGroup
 
-from agentflow.data import NotPlainError, encode
+from agentflow.data import canonical, encode
 from agentflow.errors import ProgramError, SandboxUnavailableError
-from agentflow.sandbox.dataflow import CALL, ISSUE, WAIT, Rewritten, rewrite
 from agentflow.sandbox.failures import as_raised, program_error
+from agentflow.sandbox.nodes import CALL, ISSUE, WAIT
 from agentflow.sandbox.protocol import Call, CallHandler, Finished, Limits
+from agentflow.sandbox.rewrite import Rewritten, rewrite
 
 WORKERS = 2
 CHECKOUT_TIMEOUT_S = 600.0  # many programs may queue for few workers
@@ -134,8 +135,8 @@ class _Execution:
         self._numbers: dict[str, int] = {}
         # Program code never sees a handle; this keeps it from making one up.
         self._secret = secrets.token_hex(16)
+        self._line_count = len(code.splitlines())
         self._raised: dict[tuple[str, str], Exception] = {}
-        self._given: set[int] = set()
         self._printed: list[str] = []
 
     async def run(self, inputs: dict[str, object]) -> Finished:
@@ -145,10 +146,8 @@ class _Execution:
             failure = program_error(error, self._program, self._code)
             raise self._raised.get((failure.name, failure.message), failure) from error
         for answer in self._answers.values():
+            # The program waits for every call, but for those behind an error that it caught.
             await answer.ready.wait()
-            # A call that was fed by a failed one has failed with the same error object.
-            if answer.error is not None and id(answer.error) not in self._given:
-                raise answer.error
         value = _crossing(value, "the return value")
         return Finished(value=value, stdout="".join(self._printed), calls=len(self._answers))
 
@@ -158,7 +157,8 @@ class _Execution:
         reply: Any = None
         pause: Any
         while True:
-            printed = monty.CollectString(max_bytes=self._limits.stdout_bytes)
+            left = self._limits.stdout_bytes - sum(len(text.encode()) for text in self._printed)
+            printed = monty.CollectString(max_bytes=max(0, left))
             async with self._pool.checkout(
                 limits=self._monty_limits(), os_policy=FROZEN
             ) as session:
@@ -184,16 +184,24 @@ class _Execution:
             if pause.is_os_function:
                 pause = await pause.resume_not_handled()
                 continue
-            if pause.function_name == ISSUE:
+            if pause.function_name in (ISSUE, CALL) and not self._is_ours(pause.args):
+                pause = await pause.resume({"exc_type": "NameError", "message": "reserved name"})
+            elif pause.function_name == ISSUE:
                 pause = await pause.resume({"return_value": self._issue(pause)})
             elif pause.function_name == CALL:
-                return pause, self._issue(pause)
-            elif pause.function_name == WAIT and len(pause.args) == 1:
-                return pause, pause.args[0]
+                return pause, (self._issue(pause),)
+            elif pause.function_name == WAIT and len(pause.args) in (1, 2):
+                return pause, tuple(pause.args)
             else:
                 message = f"name '{pause.function_name}' is not defined"
                 pause = await pause.resume({"exc_type": "NameError", "message": message})
         return pause, None
+
+    def _is_ours(self, args: tuple[Any, ...]) -> bool:
+        """Return whether the rewrite wrote this call; `eval` in a program can write others."""
+        if len(args) < 2 or not isinstance(args[0], str) or type(args[1]) is not int:
+            return False
+        return 1 <= args[1] <= self._line_count
 
     def _issue(self, pause: Any) -> str:
         """Start a call and return its handle."""
@@ -241,13 +249,16 @@ class _Execution:
         finally:
             answer.ready.set()
 
-    async def _reply_for(self, waits: object) -> dict[str, object]:
+    async def _reply_for(self, waits: Any) -> dict[str, object]:
+        handles, *as_pairs = waits
         try:
-            return {"return_value": await self._resolved(waits)}
+            if as_pairs:
+                return {"return_value": {key: await self._resolved(item) for key, item in handles}}
+            return {"return_value": await self._resolved(handles)}
         except Exception as error:  # noqa: BLE001 - raised inside the program
             kind, message = as_raised(error)
-            self._raised[kind, message] = error
-            self._given.add(id(error))
+            if any(answer.error is error for answer in self._answers.values()):
+                self._raised[kind, message] = error
             return {"exc_type": kind, "message": message}
 
     async def _resolved(self, value: Any) -> Any:
@@ -260,8 +271,6 @@ class _Execution:
             return answer.value
         if not self._handles_in(value):
             return value
-        if isinstance(value, dict):
-            return {key: await self._resolved(item) for key, item in value.items()}
         items = sorted(value, key=self._numbers.__getitem__) if isinstance(value, set) else value
         resolved = [await self._resolved(item) for item in items]
         return set(resolved) if isinstance(value, set) else resolved
@@ -271,8 +280,6 @@ class _Execution:
         items = [value]
         if isinstance(value, list | set):
             items = list(value)
-        elif isinstance(value, dict):
-            items = list(value.values())
         return [item for item in items if isinstance(item, str) and item in self._answers]
 
     def _monty_limits(self) -> Any:
@@ -293,9 +300,10 @@ def _plain_inputs(inputs: Mapping[str, object]) -> dict[str, object]:
 def _crossing(value: object, what: str) -> object:
     """Return a value that may cross between host and program: plain data and nothing else."""
     try:
-        encode(value, what)
-    except NotPlainError as error:
-        message = f"{error}: pass numbers, strings, lists, dictionaries and the like"
+        canonical(encode(value, what))
+    except (ValueError, RecursionError) as error:
+        hint = "pass numbers, strings, lists, dictionaries and the like"
+        message = f"{error}: {hint}" if what in str(error) else f"{what}: {error}: {hint}"
         raise ProgramError(
             phase="unsupported",
             name="TypeError",

@@ -6,6 +6,7 @@ classes, imports and builtins, by Python's scoping rules and never by looking fo
 
 import ast
 import builtins
+import warnings
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
@@ -38,7 +39,9 @@ def parse(code: str) -> ast.Module:
         ProgramError: It does not parse (phase `parse`).
     """
     try:
-        return ast.parse(code)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a doubtful escape in somebody's plan is not our news
+            return ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = getattr(error, "lineno", None)
         message = getattr(error, "msg", None) or str(error) or "nested too deeply"
@@ -47,6 +50,18 @@ def parse(code: str) -> ast.Module:
         raise ProgramError(
             phase="parse", name="SyntaxError", message=message, line=line, report=report
         ) from error
+
+
+def too_deep() -> ProgramError:
+    """Return the error for code that nests deeper than the visitors can go."""
+    message = "nested too deeply; split it into several statements"
+    return ProgramError(
+        phase="parse",
+        name="SyntaxError",
+        message=message,
+        line=None,
+        report=f"SyntaxError: {message}",
+    )
 
 
 def placeholders(code: str, known: Collection[str]) -> tuple[Placeholder, ...]:
@@ -81,8 +96,44 @@ class Unresolved:
 def unresolved(tree: ast.Module, known: Collection[str]) -> Unresolved:
     """Return the uses of names that are bound nowhere."""
     found = Unresolved()
-    _walk(tree, [frozenset(known) | BUILTINS, _bound(tree.body)], found)
+    try:
+        _walk(tree, [frozenset(known) | BUILTINS, _bound(tree.body)], found)
+    except RecursionError as error:
+        raise too_deep() from error
     return found
+
+
+def bound_anywhere(tree: ast.AST) -> frozenset[str]:
+    """Return every name that the program binds in some scope."""
+    bound: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            bound |= _parameters(node.args)
+        bound |= frozenset(_bindings(node)) if isinstance(node, ast.stmt | ast.expr) else set()
+    return frozenset(bound)
+
+
+def captured(tree: ast.AST) -> frozenset[str]:
+    """Return the names that nested functions read or write in the scopes around them."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, _Function):
+            found |= _free(node)
+    return frozenset(found)
+
+
+def _free(node: _Function) -> set[str]:
+    body: list[ast.AST] = [node.body] if isinstance(node, ast.Lambda) else [*node.body]
+    inside = [item for statement in body for item in ast.walk(statement)]
+    shared = {
+        name
+        for item in inside
+        if isinstance(item, ast.Global | ast.Nonlocal)
+        for name in item.names
+    }
+    bound = _bound(node.body) if not isinstance(node, ast.Lambda) else frozenset()
+    read = {item.id for item in inside if isinstance(item, ast.Name)}
+    return (read - bound - _parameters(node.args)) | shared
 
 
 def _walk(node: ast.AST, scopes: list[frozenset[str]], found: Unresolved) -> None:

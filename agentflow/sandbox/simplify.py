@@ -6,9 +6,20 @@ as sort keys wrapped, `map` of an unwritten function made a comprehension.
 
 import ast
 
+from agentflow.sandbox.nodes import Hosted
+
 
 class Plain(ast.NodeTransformer):
     """Take away what the interpreter lacks or sequential code does not need: await, gather, `key=d.get`."""
+
+    def __init__(self, tree: ast.Module) -> None:
+        self._gather = {
+            alias.asname or alias.name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom) and node.module == "asyncio"
+            for alias in node.names
+            if alias.name == "gather"
+        }
 
     def visit(self, node: ast.AST) -> ast.AST:
         """Remember the line as written of every statement."""
@@ -32,12 +43,20 @@ class Plain(ast.NodeTransformer):
     def visit_Await(self, node: ast.Await) -> ast.AST:
         """`await f(x)` -> `f(x)`; `await gather(a, b)` -> `[a, b]`."""
         value = self.visit(node.value)
-        if isinstance(value, ast.Call) and _is_gather(value.func):
+        if isinstance(value, ast.Call) and not value.keywords and self._is_gather(value.func):
             only = value.args[0] if len(value.args) == 1 else None
             if isinstance(only, ast.Starred):
                 return ast.copy_location(only.value, node)
             return ast.copy_location(ast.List(elts=value.args, ctx=ast.Load()), node)
         return value
+
+    def _is_gather(self, node: ast.expr) -> bool:
+        match node:
+            case ast.Attribute(attr="gather", value=ast.Name(id="asyncio")):
+                return True
+            case ast.Name(id=name):
+                return name in self._gather  # without the import it is somebody's own word
+        return False
 
     def visit_keyword(self, node: ast.keyword) -> ast.AST:
         """`key=d.get` -> `key=lambda _item: d.get(_item)`."""
@@ -56,16 +75,10 @@ class Plain(ast.NodeTransformer):
         return node
 
 
-def _is_gather(node: ast.expr) -> bool:
-    return (isinstance(node, ast.Attribute) and node.attr == "gather") or (
-        isinstance(node, ast.Name) and node.id == "gather"
-    )
-
-
 class Mapped(ast.NodeTransformer):
     """Turn `map(f, xs)` of an unwritten f into a comprehension, whose calls can be answered."""
 
-    def __init__(self, loose: dict[int, str], hosted: set[int]) -> None:
+    def __init__(self, loose: dict[int, str], hosted: Hosted) -> None:
         self._loose, self._hosted = loose, hosted
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
@@ -79,7 +92,7 @@ class Mapped(ast.NodeTransformer):
                     return node
                 item = ast.Name(id="_item", ctx=ast.Load())
                 call = ast.copy_location(ast.Call(func=function, args=[item], keywords=[]), node)
-                self._hosted.add(id(call))
+                self._hosted[id(call)] = call
                 part = ast.comprehension(
                     target=ast.Name(id="_item", ctx=ast.Store()), iter=iterable, ifs=[], is_async=0
                 )

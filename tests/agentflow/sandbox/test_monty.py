@@ -1,34 +1,16 @@
 """The sandbox: plain Python in, calls out, overlap where nobody can tell the difference."""
 
-import os
-import signal
-import sys
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 
 from agentflow.errors import ProgramError, ToolError
-from agentflow.sandbox.monty import MontySandbox, open_sandbox
+from agentflow.sandbox.monty import MontySandbox
 from agentflow.sandbox.protocol import Call, Limits
 from tests.agentflow.sandbox.parts import run
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def sandbox() -> AsyncIterator[MontySandbox]:
-    opened = await open_sandbox()
-    yield opened
-    await opened.aclose()
-
-
-def children() -> set[str]:
-    """Return the processes that this one has started and not yet buried."""
-    tasks = Path(f"/proc/{os.getpid()}/task").iterdir()
-    return {child for task in tasks for child in (task / "children").read_text().split()}
 
 
 def triple(x: int) -> int:
@@ -269,7 +251,7 @@ async def test_many_paused_programs_share_one_worker() -> None:
 
     async def ask() -> int:
         waiting[0] += 1
-        if waiting[0] == 100:
+        if waiting[0] == 200:
             go.set()
         await go.wait()
         return 1
@@ -280,10 +262,10 @@ async def test_many_paused_programs_share_one_worker() -> None:
         values.append((await run(sandbox, "return ask() + 1", ask=ask)).value)
 
     async with anyio.create_task_group() as group:
-        for _ in range(100):
+        for _ in range(200):
             group.start_soon(program)
     await sandbox.aclose()
-    assert values == [2] * 100
+    assert values == [2] * 200
 
 
 async def test_programs_nest_deeply_on_one_worker() -> None:
@@ -310,32 +292,3 @@ async def test_cancelling_leaves_the_sandbox_usable(sandbox: MontySandbox) -> No
         await asked.wait()
         group.cancel_scope.cancel()
     assert (await run(sandbox, "return f(1)", f=triple)).value == 4
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-async def test_no_process_is_left_behind() -> None:
-    before = children()
-    sandbox = await open_sandbox()
-    await run(sandbox, "return f(1)", f=triple)
-    assert children() > before
-    await sandbox.aclose()
-    assert children() == before
-
-
-async def test_a_killed_worker_is_one_failed_program() -> None:
-    before = children()
-    sandbox = MontySandbox(workers=1)
-    await run(sandbox, "return 1")
-    (worker,) = children() - before
-
-    async def kill() -> None:
-        await anyio.sleep(0)  # the program is under way, in another process
-        os.kill(int(worker), signal.SIGKILL)
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(kill)
-        with pytest.raises(ProgramError) as caught:
-            await run(sandbox, "while True: pass", limits=Limits(feed_s=5))
-    assert caught.value.phase == "crash"
-    assert (await run(sandbox, "return f(1)", f=triple)).value == 4
-    await sandbox.aclose()
