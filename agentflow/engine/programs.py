@@ -91,7 +91,7 @@ class _Calls:
         self._program, self._resolve, self._effects = program, resolve, effects
         self._tools = {name: run.services.tools[name] for name in program.tools}
         self._branches = Branches()
-        self._lines = program.code.splitlines()
+        self._lines = program.code.split("\n")  # as Python counts lines
         sites = placeholders(program.code, program.tools)
         self._parameters = {(site.name, site.line): site.parameters for site in sites}
 

@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable
 
 import anyio
-import anyio.to_thread
 from sqlalchemy import Connection, Insert
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -41,6 +40,7 @@ class JournalWriter:
         self._signal = threading.Condition()
         self._waiters: list[tuple[int, anyio.Event]] = []
         self._loop = asyncio.get_running_loop()
+        self._ended = anyio.Event()
         self._written_hashes: set[bytes] = set()
         self._thread = threading.Thread(target=self._work, name="agentflow-journal", daemon=True)
         self._thread.start()
@@ -83,7 +83,8 @@ class JournalWriter:
             self._closing = True
             self._signal.notify()
         with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(self._thread.join)
+            await self._ended.wait()
+        self._thread.join()
         if self._error is not None:
             raise self._error
 
@@ -130,6 +131,7 @@ class JournalWriter:
                 store=self._store.name, problem=f"cannot write an event: {error!r}"
             )
         self._notify_loop()
+        self._loop.call_soon_threadsafe(self._ended.set)
 
     def _next_batch(self) -> tuple[list[Stored], bool]:
         with self._signal:
