@@ -78,7 +78,7 @@ async def test_numeric_is_given_a_number_to_compare_with() -> None:
 
 
 async def test_json_schema_names_a_reference_that_leads_nowhere() -> None:
-    with pytest.raises(InputError, match="check json_schema: .*which it does not hold"):
+    with pytest.raises(InputError, match=r"check json_schema: .*which it does not hold"):
         await score("json_schema", 1, schema={"$ref": "#/nope"})
 
 
