@@ -18,7 +18,7 @@ from agentflow.cli.exits import (
 )
 from agentflow.cli.people import ask_on_terminal
 from agentflow.cli.prepare import Prepared, prepare
-from agentflow.cli.screen import Screen, stop_on_sigterm
+from agentflow.cli.screen import Screen, stoppable
 from agentflow.cli.words import clean, clean_block
 from agentflow.errors import AgentflowError, BudgetExceededError, TaskFileError
 from agentflow.journal.records import RunRecord
@@ -72,16 +72,16 @@ def carry_out(prepared: Prepared, *, quiet: bool, as_json: bool, resume: str | N
         ask=ask_on_terminal(screen) if sys.stdin.isatty() else None,
         on_event=screen.hear,
     )
-    with screen, stop_on_sigterm():
-        try:
+    try:
+        with screen, stoppable():
             result = _start(runner, prepared, screen.record.id, is_resume=resume is not None)
-        except KeyboardInterrupt:
-            screen.say(f"stopped; go on with: agentflow resume {screen.record.id}")
-            return EXIT_INTERRUPTED
-        except BudgetExceededError as error:
-            return _give_up(screen, error, EXIT_BUDGET, as_json=as_json)
-        except AgentflowError as error:
-            return _give_up(screen, error, EXIT_FAILED, as_json=as_json)
+    except KeyboardInterrupt:
+        screen.say(f"stopped; go on with: agentflow resume {screen.record.id}")
+        return EXIT_INTERRUPTED
+    except BudgetExceededError as error:
+        return _give_up(screen, error, EXIT_BUDGET, as_json=as_json)
+    except AgentflowError as error:
+        return _give_up(screen, error, EXIT_FAILED, as_json=as_json)
     return _report(screen, result, as_json=as_json)
 
 

@@ -5,7 +5,6 @@ finished flow instead, so that logs stay readable.
 """
 
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
@@ -80,17 +79,20 @@ class Screen:
 
 
 @contextmanager
-def stop_on_sigterm() -> Iterator[None]:
-    """Let SIGTERM stop a run as Ctrl-C does: the journal is finished before the process ends."""
+def stoppable() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM stop a run in good order: its journal is finished before the process ends.
+
+    A process that was started in the background may come with SIGINT switched off; it is switched on,
+    because the event loop listens to that one.
+    """
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         signal.raise_signal(signal.SIGINT)
 
-    if sys.platform == "win32":
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, stop)
+    interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
+    terminate = signal.signal(signal.SIGTERM, stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, terminate)
+        signal.signal(signal.SIGINT, interrupt)

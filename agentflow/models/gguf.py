@@ -184,7 +184,13 @@ def _engine(path: Path, name: str) -> Any:
 
 
 def _threads() -> int:
-    """Return how many cores to use: all of few, all but one of many (a taken core stalls the rest)."""
+    """Return how many cores to use: all of few, all but one of many (a taken core stalls the rest).
+
+    `AGENTFLOW_THREADS` says otherwise: on a machine that is busy with other work, fewer are faster.
+    """
+    given = os.environ.get("AGENTFLOW_THREADS", "")
+    if given.isdigit() and int(given) > 0:
+        return int(given)
     cores = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
