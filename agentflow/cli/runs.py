@@ -32,9 +32,9 @@ def runs(journal: str | None, limit: int, as_json: bool) -> None:
         return
     table = Table(box=None, pad_edge=False)
     for heading in ("run", "flow", "status", "started", "time", "steps", "tokens", "cost"):
-        table.add_column(heading, no_wrap=heading == "run")
+        table.add_column(heading, no_wrap=heading != "flow")
     for record in records:
-        started = time.strftime("%Y-%m-%d %H:%M", time.localtime(record.started_at))
+        started = time.strftime("%m-%d %H:%M", time.localtime(record.started_at))
         status = record.status or "unfinished"
         table.add_row(
             record.id,

@@ -60,7 +60,7 @@ class Recording:
                 raise self._break(MissingStepError(step=label, run=self.run))
             return None
         if payload_hash(found.input) != payload_hash(input_json):
-            recorded, now = _short(found.input), _short(input_json)
+            recorded, now = _apart(found.input, input_json)
             raise self._break(DriftError(step=label, run=self.run, recorded=recorded, now=now))
         if self.closed:
             return await self._replayed(found, label)
@@ -74,7 +74,7 @@ class Recording:
         """
         found = self._steps.get(key)
         if self.closed and found is not None and found.output not in (None, output):
-            recorded, now = _short(found.output or b""), _short(output)
+            recorded, now = _apart(found.output or b"", output)
             step = f"result of {label}"
             raise self._break(DriftError(step=step, run=self.run, recorded=recorded, now=now))
 
@@ -174,6 +174,17 @@ def _failure(step: StepRecord) -> Exception:
     return rebuild(step.failure.name, step.failure.message, step.failure.facts)
 
 
-def _short(text: bytes) -> str:
-    shown = text.decode("utf-8", "replace")
-    return shown if len(shown) <= 120 else shown[:117] + "..."
+def _apart(recorded: bytes, now: bytes) -> tuple[str, str]:
+    """Return two texts from a little before where they differ."""
+    left, right = recorded.decode("utf-8", "replace"), now.decode("utf-8", "replace")
+    pairs = enumerate(zip(left, right, strict=False))
+    first = next(
+        (index for index, (one, other) in pairs if one != other), min(len(left), len(right))
+    )
+    start = max(0, first - 40)
+    return _cut(left, start), _cut(right, start)
+
+
+def _cut(text: str, start: int) -> str:
+    shown = text[start : start + 120]
+    return ("..." if start else "") + shown + ("..." if start + 120 < len(text) else "")
