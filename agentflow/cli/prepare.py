@@ -83,19 +83,20 @@ def _found(file: TaskFile, path: list[str], kind: PluginKind, names: Sequence[st
 
 
 def _model(file: TaskFile, given: str | None) -> tuple[ModelSpec, str]:
+    """Return the model to use, and the reason if it was picked for the user."""
+    wanted = given or file.model
     try:
-        wanted = parse_spec(given) if given and given != "auto" else None
-        if wanted is None and not given and file.model != "auto":
-            wanted = parse_spec(file.model)
-        if wanted is not None:
-            _refuse_early(wanted)
-            return wanted, ""
-        choice = anyio.run(choose_model)
+        if wanted == "auto":
+            choice = anyio.run(choose_model)
+            spec, reason = choice.spec, f" ({choice.reason})"
+        else:
+            spec, reason = parse_spec(wanted), ""
+        _refuse_early(spec)
     except ModelError as error:
         if given:
             raise TaskFileError(path="--model", line=None, problem=str(error)) from error
         raise file.error("model", problem=str(error)) from error
-    return choice.spec, f" ({choice.reason})"
+    return spec, reason
 
 
 def _refuse_early(spec: ModelSpec) -> None:
