@@ -15,18 +15,15 @@ from pydantic import ValidationError
 
 from agentflow.budget import Budget
 from agentflow.errors import TaskFileError
-from agentflow.models.protocol import ModelSpec
 from agentflow.task import Task
 from agentflow.taskinputs import is_reference, read_input
 from agentflow.taskproblems import Place, found_words, key_at, place, problem_at
 from agentflow.taskschema import DEFAULT_PLANNER, SHORT_OUTPUTS, VERSION, Document, json_schema
+from agentflow.tasksecrets import secrets_in
 from agentflow.yamltree import Node, read_yaml, shown
 
 __all__ = ["NamedOptions", "TaskFile", "json_schema", "load_task_file"]
 
-_SECRET = re.compile(
-    r"(.*_)?(api_?key|key|token|secret|password|passwd|pwd|authorization|bearer|credentials?)"
-)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 
 
@@ -80,7 +77,7 @@ class _Loading:
 
     def task_file(self) -> TaskFile:
         self._check_root()
-        self._check_model()
+        self._check_secrets()
         document = self._validated()
         task = Task(
             goal=document.goal,
@@ -119,18 +116,16 @@ class _Loading:
             problem = f"`agentflow` is the version of the format, found {found_words(version)}; write `agentflow: {VERSION}`"
             self._fail("agentflow", problem=problem)
 
-    def _check_model(self) -> None:
+    def _check_secrets(self) -> None:
+        for path in secrets_in(self._data):
+            where = "" if path[0] == "model" else " under `model`"
+            problem = (
+                f"{key_at(path)} looks like a secret, which a task file must not hold; put it in "
+                f"an environment variable and write `api_key_env: NAME_OF_THE_VARIABLE`{where}"
+            )
+            self._fail(*path, problem=problem)
         model = self._data.get("model")
-        if not isinstance(model, dict):
-            return
-        for key in model:
-            if _is_secret(key):
-                problem = (
-                    f"`model.{shown(key)}` looks like a secret, which a task file must not hold; put it in "
-                    "an environment variable and write `api_key_env: NAME_OF_THE_VARIABLE`"
-                )
-                self._fail("model", key, problem=problem)
-        variable = model.get("api_key_env")
+        variable = model.get("api_key_env") if isinstance(model, dict) else None
         if isinstance(variable, str) and not _VARIABLE.fullmatch(variable):
             problem = "`model.api_key_env` must be the name of an environment variable, such as OPENAI_API_KEY"
             self._fail("model", "api_key_env", problem=problem)
@@ -193,12 +188,6 @@ class _Loading:
         if journal is None or "://" in journal or journal == ":memory:":
             return journal
         return str(self._path.parent.absolute() / Path(journal).expanduser())
-
-
-def _is_secret(key: str) -> bool:
-    plain = key.lower().replace("-", "_")
-    known = plain in ModelSpec.model_fields or plain.startswith("max_")
-    return not known and _SECRET.fullmatch(plain) is not None
 
 
 def _checks(check: Any) -> Iterator[NamedOptions]:

@@ -56,6 +56,10 @@ def problem_at(path: Place, item: Any) -> str:
         return f"{key} is missing; write `{shown(str(path[-1]))}: {written}`"
     if kind in {"string_too_short", "string_pattern_mismatch"}:
         return f"{key} must not be empty; write some text or remove it"
+    if kind in {"too_short", "too_long"}:
+        return (
+            f"{key} must name one scorer, found {len(item['input'])}; write a list: `- SCORER: ...`"
+        )
     if kind == "greater_than":
         return f"{key} must be greater than {context['gt']:g}, found {found}"
     if kind == "greater_than_equal":

@@ -37,7 +37,7 @@ def _one_of(expected: str, *kinds: type) -> Any:
 
 
 Text = Annotated[str, Field(min_length=1, pattern=r"\S")]
-Checks = dict[Text, dict[str, Any] | None]
+Check = Annotated[dict[Text, dict[str, Any] | None], Field(min_length=1, max_length=1)]
 
 
 class PlannerChoice(BaseModel):
@@ -81,9 +81,9 @@ class Document(BaseModel):
         _one_of(f"one of {', '.join(SHORT_OUTPUTS)}, or a JSON schema", str, dict),
     ] = Field(default="text", description="Form of the answer: a word or a JSON schema.")
     check: Annotated[
-        Annotated[Checks, Tag("<mapping>")] | Annotated[list[Checks], Tag("<list>")],
-        _one_of("a mapping of scorer to parameters, or a list of such mappings", dict, list),
-    ] = Field(default={}, description="Scorers of the answer and their parameters.")
+        Annotated[Check, Tag("<mapping>")] | Annotated[list[Check], Tag("<list>")],
+        _one_of("a mapping of one scorer to its parameters, or a list of those", dict, list),
+    ] = Field(default=[], description="A scorer of the answer and its parameters, or a list.")
     journal: Text | None = Field(
         default=None,
         description="Where the run is recorded: a path, relative to the task file, or a URL.",

@@ -6,6 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agentflow.errors import InputError
 
+SHOWN_CHARACTERS = 200
+
 
 class Score(BaseModel):
     """What a scorer said; `explanation` is for the person who reads the report."""
@@ -50,6 +52,15 @@ def read_options(kind: type[OptionsT], scorer: str, options: dict[str, Any]) -> 
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"]))
         raise InputError(step=f"check {scorer}", problem=f"{place}: {first['msg']}") from error
+
+
+def shown(value: Any) -> str:
+    """Return a value as it may stand in an explanation: the answer is a model's, so it may be huge."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no number of thousands of digits
+        text = "a value with a number too long to write"
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 3]}..."
 
 
 def verdict(passed: bool, explanation: str) -> Score:

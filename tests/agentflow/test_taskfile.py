@@ -234,9 +234,11 @@ REFUSED = [
     (HEAD + "output:\n  type: strin\n", "4: `output.type` is not valid JSON schema: 'strin'"),
     (HEAD + "output:\n  pattern: (\n", "4: `output.pattern` is not valid JSON schema"),
     (HEAD + f"output: {{pattern: 'a{{{'9' * 20}}}'}}\n", "a pattern that is too large"),
-    (HEAD + "check: exact\n", "3: `check` must be a mapping of scorer to parameters"),
+    (HEAD + "check: exact\n", "3: `check` must be a mapping of one scorer to its parameters"),
     (HEAD + "check:\n  exact: 3\n", "4: `check.exact` must be a mapping, found the number 3"),
     (HEAD + "check:\n- exact: {}\n- 4\n", "5: `check.1` must be a mapping"),
+    (HEAD + "check:\n  a: {}\n  b: {}\n", "3: `check` must name one scorer, found 2; write a list"),
+    (HEAD + "check:\n- a: {}\n- {}\n", "5: `check.1` must name one scorer, found 0"),
     (HEAD + "model: [a]\n", "3: `model` must be text such as `auto` or `openai:NAME`"),
     (HEAD + "model:\n  provider: openai\n", "3: `model.name` is missing"),
     (HEAD + "journal: 3\n", "3: `journal` must be text"),
@@ -257,6 +259,31 @@ def test_a_secret_under_model_is_refused_and_not_shown(tmp_path: Path, key: str)
     assert message.startswith(f"task.yaml:6: `model.{key}` looks like a secret")
     assert "api_key_env: " in message
     assert "sk-hidden" not in message
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["{}", "planner:\n  name: recode\n  {}", "inputs:\n  a:\n    - {}", "check:\n- exact:\n    {}"],
+)
+@pytest.mark.parametrize("key", ["api_key", "apiKey", "OPENAI-API-KEY", "secret_key"])
+def test_a_secret_anywhere_is_refused_and_not_shown(tmp_path: Path, place: str, key: str) -> None:
+    text = HEAD + place.format(f"{key}: sk-hidden")
+    message = problem(tmp_path, text)
+    assert message.startswith(f"task.yaml:{len(text.splitlines())}: ")
+    assert f"{key}` looks like a secret" in message
+    assert "write `api_key_env: NAME_OF_THE_VARIABLE` under `model`" in message
+    assert "sk-hidden" not in message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "output: {properties: {api_key: {type: string}}}",
+        "inputs: {token: a, key: b, api_key_env: c, api_key: null}",
+    ],
+)
+def test_a_key_that_only_names_one_is_no_secret(tmp_path: Path, text: str) -> None:
+    load(tmp_path, HEAD + text)
 
 
 @pytest.mark.parametrize("key", ["api_key_env", "max_tokens", "api", "max_token", "headers"])
@@ -366,7 +393,7 @@ def test_every_example_in_the_reference_loads(tmp_path: Path, block: str) -> Non
 
 
 def test_the_reference_names_every_key() -> None:
-    text = (ROOT / "docs/task-file.md").read_text()
+    text = (ROOT / "docs/task-file.md").read_text().partition("### ")[0]
     rows = re.findall(r"^\| `(\w+)`", text, re.MULTILINE)
     assert sorted(rows) == sorted(json_schema()["properties"])
 
@@ -378,7 +405,13 @@ def test_the_committed_schema_is_current() -> None:
 def test_the_schema_is_valid_and_refuses_what_the_loader_refuses(tmp_path: Path) -> None:
     Draft202012Validator.check_schema(json_schema())
     validator = Draft202012Validator(json_schema())
-    for wrong in ({"goal": "x"}, {"agentflow": 2, "goal": "x"}, {"agentflow": 1, "gaol": "x"}):
+    two_checks = {"agentflow": 1, "goal": "x", "check": {"exact": {}, "numeric": {}}}
+    for wrong in (
+        {"goal": "x"},
+        {"agentflow": 2, "goal": "x"},
+        {"agentflow": 1, "gaol": "x"},
+        two_checks,
+    ):
         assert not validator.is_valid(wrong)
         problem(tmp_path, json.dumps(wrong))
 

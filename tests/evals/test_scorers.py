@@ -1,8 +1,11 @@
 """Scorers: what passes, what does not, and what they say."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+from agentflow_evals.scorer import Options
 
 from agentflow import Runner, flow, plugins
 from agentflow.errors import InputError
@@ -113,6 +116,98 @@ async def test_code_as_an_answer_is_called_by_the_assertions() -> None:
             await score("program", source, assertions="assert triple(4) == 9", source=True)
         ).explanation
     )
+
+
+CLASS = "class A:\n    pass\n"
+EQUAL = "lambda self, other: True\ndef double(x):\n    return A()"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "abs = lambda x: 0\ndef double(x):\n    return 1",
+        "def abs(x):\n    return 0\ndef double(x):\n    return 1",
+        "def double(x):\n    global abs\n    abs = lambda x: 0\n    return 1\ndouble(1)",
+        f"{CLASS}A.__eq__ = {EQUAL}",
+        f"{CLASS}setattr(A, '__e' + 'q__', {EQUAL.replace('True', 'True)', 1)}",
+        "class A:\n    def __sub__(self, other):\n        return 0\ndef double(x):\n    return A()",
+    ],
+)
+@pytest.mark.parametrize("assertions", ["assert abs(double(4) - 8) < 1", "assert double(4) == 8"])
+async def test_code_as_an_answer_cannot_decide_for_the_assertions(
+    answer: str, assertions: str
+) -> None:
+    assert not (await score("program", answer, assertions=assertions, source=True)).passed
+
+
+async def test_assertions_may_expect_an_error_of_the_answer() -> None:
+    answer = (
+        "def root(x):\n    if x < 0:\n        raise ValueError('negative')\n    return x ** 0.5"
+    )
+    expecting = (
+        "try:\n    root(-1)\n    assert False\nexcept ValueError as e:\n    assert 'neg' in str(e)"
+    )
+    assert (await score("program", answer, assertions=expecting, source=True)).passed
+    found = await score("program", answer, assertions="assert root(-4) == 2", source=True)
+    assert (found.passed, found.explanation) == (False, "root: ValueError: negative")
+
+
+async def test_assertions_may_call_the_answer_with_names_and_often() -> None:
+    answer = "def power(base, exponent=2):\n    return base ** exponent"
+    calls = "assert power(3) == 9\nassert power(exponent=3, base=2) == 8\n"
+    loop = "for i in range(5):\n    assert power(i) == i * i"
+    assert (await score("program", answer, assertions=calls + loop, source=True)).passed
+
+
+@pytest.mark.parametrize(
+    ("scorer", "options", "said"),
+    [
+        ("program", {"assertions": "assert output =="}, "assertions: SyntaxError"),
+        ("program", {"assertions": " "}, "assertions: "),
+        ("contains", {"all": []}, "all: "),
+        ("contains", {"all": [""]}, "all.0: "),
+        (
+            "numeric",
+            {"value": 1, "absolute_tolerance": True},
+            "absolute_tolerance: .*true and false",
+        ),
+        ("numeric", {"value": 1, "relative_tolerance": "inf"}, "relative_tolerance: .*finite"),
+        ("json_schema", {"schema": {"type": "strin"}}, "schema: 'strin'"),
+        ("json_schema", {"schema": {"pattern": f"a{{{'9' * 20}}}"}}, "pattern that is too large"),
+        ("json_schema", {"schema": {"$ref": "#"}}, "refers to itself without an end"),
+    ],
+)
+async def test_options_that_cannot_mean_anything_are_the_users_mistake(
+    scorer: str, options: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(InputError, match=f"check {scorer}: .*{said}"):
+        await score(scorer, 1, **options)
+
+
+@pytest.mark.parametrize(
+    "output",
+    [10**5000, {"a": 10**5000}, "x" * 100_000, ["y" * 100_000]],
+    ids=["number", "number inside", "text", "text inside"],
+)
+async def test_a_huge_answer_has_a_short_explanation(output: Any) -> None:
+    for scorer, options in (
+        ("exact", {"equals": 3}),
+        ("contains", {"all": ["3"]}),
+        ("numeric", {"value": 3}),
+    ):
+        found = await score(scorer, output, **options)
+        assert not found.passed
+        assert len(found.explanation) < 300
+
+
+def test_the_reference_names_every_scorer_and_its_options() -> None:
+    text = (Path(__file__).parents[2] / "docs/task-file.md").read_text().partition("### check")[2]
+    rows = dict(re.findall(r"^\| `(\w+)` (\|.*)$", text, re.MULTILINE))
+    assert sorted(rows) == plugins.installed("scorer")
+    for kind in Options.__subclasses__():
+        scorer = kind.__module__.rpartition(".")[2]
+        names = [field.alias or name for name, field in kind.model_fields.items()]
+        assert [name for name in names if f"`{name}`" not in rows[scorer]] == []
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from agentflow_evals.scorer import Options, Score, read_options, verdict
+from agentflow_evals.scorer import Options, Score, read_options, shown, verdict
 
 
 class ExactOptions(Options):
@@ -23,11 +23,11 @@ def difference(given: Any, wanted: Any, place: str = "the answer") -> str:
     if isinstance(given, dict) and isinstance(wanted, dict):
         for key in wanted:
             if key not in given:
-                return f"{place} has no {key!r}"
-            if found := difference(given[key], wanted[key], f"{place}[{key!r}]"):
+                return f"{place} has no {shown(key)}"
+            if found := difference(given[key], wanted[key], f"{place}[{shown(key)}]"):
                 return found
         more = [key for key in given if key not in wanted]
-        return f"{place} has {more[0]!r} too" if more else ""
+        return f"{place} has {shown(more[0])} too" if more else ""
     if isinstance(given, list | tuple) and isinstance(wanted, list | tuple):
         if len(given) != len(wanted):
             return f"{place} has {len(given)} items, not {len(wanted)}"
@@ -36,4 +36,4 @@ def difference(given: Any, wanted: Any, place: str = "the answer") -> str:
         return next((found for found in found_in if found), "")
     if isinstance(given, bool) is isinstance(wanted, bool) and given == wanted:
         return ""
-    return f"{place} is {given!r}, not {wanted!r}"
+    return f"{place} is {shown(given)}, not {shown(wanted)}"

@@ -24,13 +24,25 @@ async def json_schema(output: Any, options: dict[str, Any]) -> Score:
     """
     schema = read_options(SchemaOptions, "json_schema", options).wanted
     try:
-        Draft202012Validator.check_schema(schema)
+        return _fit(schema, output)
+    except InputError as error:
+        raise _wrong(error.problem) from error
     except SchemaError as error:
-        raise InputError(step="check json_schema", problem=f"schema: {error.message}") from error
+        raise _wrong(f"schema: {error.message}") from error
+    except OverflowError as error:
+        raise _wrong("schema: it holds a pattern that is too large") from error
+    except RecursionError as error:
+        raise _wrong("schema: it refers to itself without an end") from error
+
+
+def _fit(schema: dict[str, Any], output: Any) -> Score:
+    Draft202012Validator.check_schema(schema)
     try:
         SchemaShape(schema).check(output)
     except MisfitError as error:
         return verdict(False, str(error))
-    except InputError as error:
-        raise InputError(step="check json_schema", problem=error.problem) from error
     return verdict(True, "the answer fits the schema")
+
+
+def _wrong(problem: str) -> InputError:
+    return InputError(step="check json_schema", problem=problem)

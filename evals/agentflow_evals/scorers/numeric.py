@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from agentflow_evals.scorer import Options, Score, read_options, verdict
+from agentflow_evals.scorer import Options, Score, read_options, shown, verdict
 
 NUMBER = re.compile(
     r"[-+]?(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII
@@ -17,11 +17,11 @@ class NumericOptions(Options):
     """`value`, how far off it may be, and which `field` of the answer holds it."""
 
     value: float = Field(allow_inf_nan=False)
-    relative_tolerance: float = Field(default=1e-6, ge=0)
-    absolute_tolerance: float = Field(default=0.0, ge=0)
+    relative_tolerance: float = Field(default=1e-6, ge=0, allow_inf_nan=False)
+    absolute_tolerance: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     field: str | None = None
 
-    @field_validator("value", mode="before")
+    @field_validator("value", "relative_tolerance", "absolute_tolerance", mode="before")
     @classmethod
     def _is_no_bool(cls, value: Any) -> Any:
         if isinstance(value, bool):
@@ -38,7 +38,7 @@ async def numeric(output: Any, options: dict[str, Any]) -> Score:
         output = output[wanted.field]
     found = _number(output)
     if found is None:
-        return verdict(False, f"{output!r} is not one number")
+        return verdict(False, f"{shown(output)} is not one number")
     tolerances = {"rel_tol": wanted.relative_tolerance, "abs_tol": wanted.absolute_tolerance}
     is_close = math.isclose(found, wanted.value, **tolerances)
     return verdict(is_close, f"{found:.15g} is {'' if is_close else 'not '}{wanted.value:.15g}")

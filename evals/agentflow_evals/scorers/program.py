@@ -1,16 +1,22 @@
-"""Assertions in Python hold of the answer, or of the code that is the answer.
+"""Assertions in Python hold of the answer, or of the functions in the code that is the answer.
 
-They run in the sandbox: the answer is a model's, and may be code.
+The assertions are the user's, the answer is a model's. Where the answer is code, each call that the
+assertions make of it runs in a sandbox of its own, and only plain data comes back. So an answer can
+neither redefine what the assertions use nor return an object that claims to equal anything.
 """
 
 import ast
 from typing import Any
 
+from pydantic import Field
+
 from agentflow import Program, run_program
-from agentflow.errors import ExpansionError, ProgramError
+from agentflow.errors import ExpansionError, InputError, ProgramError, ToolError
 from agentflow.expansion import Unwritten
 from agentflow.sandbox.names import parse
 from agentflow_evals.scorer import Options, Score, read_options, verdict
+
+_ARGUMENTS, _KEYWORDS = "call_arguments_", "call_keywords_"
 
 
 class ProgramOptions(Options):
@@ -19,32 +25,61 @@ class ProgramOptions(Options):
     With `source` the answer is Python source text instead, and the assertions call what it defines.
     """
 
-    assertions: str
+    assertions: str = Field(min_length=1, pattern=r"\S")
     source: bool = False
 
 
 async def program(output: Any, options: dict[str, Any]) -> Score:
-    """Pass if the code runs to its end: every assertion held."""
+    """Pass if the assertions run to their end.
+
+    Raises:
+        InputError: The options are wrong, or the assertions are not Python.
+    """
     wanted = read_options(ProgramOptions, "program", options)
+    _check_syntax(wanted.assertions)
+    assertions = Program(code=f"{wanted.assertions}\nNone", inputs={"output": output})
     try:
-        code = _source(output) + wanted.assertions if wanted.source else wanted.assertions
-        await run_program(
-            Program(code=f"{code}\nNone", inputs={"output": output}), _nobody, name="assertions"
-        )
-    except (ProgramError, ExpansionError) as error:
-        report = error.report if isinstance(error, ProgramError) else str(error)
-        return verdict(False, report)
+        if wanted.source:
+            await run_program(assertions, _Source(output).call, name="assertions")
+        else:
+            await run_program(assertions, _nobody, name="assertions")
+    except ProgramError as error:
+        return verdict(False, error.report)
+    except ToolError as error:
+        return verdict(False, f"{error.tool}: {error.name}: {error.message}")
+    except ExpansionError as error:
+        return verdict(False, str(error))
     return verdict(True, "every assertion held")
 
 
-def _source(output: Any) -> str:
-    """Return the answer as code that cannot keep the assertions after it from running."""
-    if not isinstance(output, str):
-        raise ExpansionError(step="output", problem="the answer is not Python source text")
-    # A program is the body of a function: a `return` outside the answer's own functions would end it.
-    if line := _returning_line(parse(output)):
-        raise ExpansionError(step="output", problem=f"line {line}: `return` outside a function")
-    return f"{output}\n\n"
+class _Source:
+    """The answer as a library of functions, each call of which starts afresh."""
+
+    def __init__(self, output: Any) -> None:
+        if not isinstance(output, str):
+            raise ExpansionError(step="output", problem="the answer is not Python source text")
+        # A program is the body of a function: a `return` outside the answer's own functions would
+        # end it before the call.
+        if line := _returning_line(parse(output)):
+            raise ExpansionError(step="output", problem=f"line {line}: `return` outside a function")
+        self._code = output
+
+    async def call(self, call: Unwritten) -> Any:
+        code = f"{self._code}\n\nreturn {call.name}(*{_ARGUMENTS}, **{_KEYWORDS})"
+        inputs = {_ARGUMENTS: list(call.args), _KEYWORDS: call.kwargs}
+        try:
+            return await run_program(Program(code=code, inputs=inputs), _nobody, name=call.name)
+        except ProgramError as error:
+            # As a tool's error it keeps its type: the assertions may expect and catch it.
+            raise ToolError(tool=call.name, name=error.name, message=error.message) from error
+
+
+def _check_syntax(assertions: str) -> None:
+    try:
+        parse(assertions)
+    except ProgramError as error:
+        problem = f"assertions: {error.report}"
+        raise InputError(step="check program", problem=problem) from error
 
 
 def _returning_line(tree: ast.Module) -> int | None:
