@@ -18,7 +18,8 @@ from agentflow.cli.exits import (
 )
 from agentflow.cli.people import ask_on_terminal
 from agentflow.cli.prepare import Prepared, prepare
-from agentflow.cli.screen import Screen, stoppable
+from agentflow.cli.screen import Screen
+from agentflow.cli.stopping import until_stopped
 from agentflow.cli.words import clean, clean_block
 from agentflow.errors import AgentflowError, BudgetExceededError, TaskFileError
 from agentflow.journal.records import RunRecord
@@ -73,7 +74,7 @@ def carry_out(prepared: Prepared, *, quiet: bool, as_json: bool, resume: str | N
         on_event=screen.hear,
     )
     try:
-        with screen, stoppable():
+        with screen:
             result = _start(runner, prepared, screen.record.id, is_resume=resume is not None)
     except KeyboardInterrupt:
         screen.say(f"stopped; go on with: agentflow resume {screen.record.id}")
@@ -88,10 +89,14 @@ def carry_out(prepared: Prepared, *, quiet: bool, as_json: bool, resume: str | N
 def _start(
     runner: Runner, prepared: Prepared, run_id: str, *, is_resume: bool
 ) -> RunResult[Solution]:
-    if is_resume:
-        return anyio.run(runner.resume, solve_task, run_id)
     arguments = (prepared.task, prepared.planner, prepared.checks)
-    return anyio.run(runner.run_as, run_id, solve_task, *arguments)
+
+    async def work() -> RunResult[Solution]:
+        if is_resume:
+            return await runner.resume(solve_task, run_id)
+        return await runner.run_as(run_id, solve_task, *arguments)
+
+    return anyio.run(until_stopped, work)
 
 
 def _give_up(screen: Screen, error: AgentflowError, code: int, *, as_json: bool) -> int:

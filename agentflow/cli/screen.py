@@ -4,10 +4,7 @@ Owns what is on the screen while a run is under way. Without a terminal it print
 finished flow instead, so that logs stay readable.
 """
 
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType, TracebackType
+from types import TracebackType
 
 from rich.console import Console, RenderableType
 from rich.live import Live
@@ -76,23 +73,3 @@ class Screen:
 
     def _frame(self) -> RenderableType:
         return live_view(self.record, self._budget, self._console.height)
-
-
-@contextmanager
-def stoppable() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM stop a run in good order: its journal is finished before the process ends.
-
-    A process that was started in the background may come with SIGINT switched off; it is switched on,
-    because the event loop listens to that one.
-    """
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        signal.raise_signal(signal.SIGINT)
-
-    interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
-    terminate = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, terminate)
-        signal.signal(signal.SIGINT, interrupt)
