@@ -35,7 +35,8 @@ test-long: $(READY) weights ## Run the long tests: the demo many times over
 
 bench: $(READY) ## Measure against peers, in one run
 	$(BIN)/pip install --quiet --require-hashes -r requirements-bench.lock
-	$(BIN)/python benchmarks/uneven_chains.py
+	$(BIN)/python -m benchmarks.engines
+	$(BIN)/python -m benchmarks.misplaced
 
 format: $(READY) ## Format the code and fix what can be fixed
 	$(BIN)/ruff format $(CODE)
@@ -47,7 +48,7 @@ wheel: $(READY) ## Build the wheel into dist/
 lock: $(READY) ## Write the lock files again (hashes, no addresses)
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile $(LOCK) --extra local --group dev --output-file requirements.lock
-	$(BIN)/uv pip compile $(LOCK) --extra local --extra langgraph --group dev --output-file requirements-bench.lock
+	$(BIN)/uv pip compile $(LOCK) --extra local --extra langgraph --group dev --group bench --output-file requirements-bench.lock
 
 LOCK := pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links

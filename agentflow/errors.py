@@ -61,6 +61,14 @@ class TaskFileError(AgentflowError):
         super().__init__(f"{place}: {problem}")
 
 
+class RedactionError(AgentflowError):
+    """A redaction rule cannot be used."""
+
+    def __init__(self, *, rule: str, problem: str) -> None:
+        self.rule, self.problem = rule, problem
+        super().__init__(f"redaction rule {rule!r}: {problem}")
+
+
 class PluginError(AgentflowError):
     """A planner, tool, scorer or model provider of that name is not installed."""
 
@@ -88,6 +96,16 @@ class PlanError(AgentflowError):
     def __init__(self, *, problem: str) -> None:
         self.problem = problem
         super().__init__(f"plan: {problem}")
+
+
+class MissingExtraError(AgentflowError):
+    """A feature needs packages that are optional; the message is the command that installs them."""
+
+    def __init__(self, *, feature: str, extra: str) -> None:
+        self.feature, self.extra = feature, extra
+        super().__init__(
+            f"{feature} needs optional packages: run `pip install 'agentflow[{extra}]'`"
+        )
 
 
 # What a flow did ---------------------------------------------------------------------------
@@ -155,6 +173,26 @@ class AskError(AgentflowError):
     def __init__(self, *, question: str, problem: str) -> None:
         self.question, self.problem = question, problem
         super().__init__(f"ask {question!r}: {problem}")
+
+
+class RunPausedError(AgentflowError):
+    """A run can do no more until a person has answered; it is recorded and can be resumed."""
+
+    def __init__(self, *, run: str, questions: list[dict[str, Any]]) -> None:
+        self.run, self.questions = run, questions
+        asked = "; ".join(f"step {item['step']}: {item['text']}" for item in questions)
+        super().__init__(
+            f"run {run} is paused: {asked or 'a result from outside is missing'} "
+            f"(answer with `agentflow answer {run} ...`, then `agentflow resume {run}`)"
+        )
+
+
+class EnvironmentRestoreError(AgentflowError):
+    """A stateful tool could not be brought back to the state its recorded actions led to."""
+
+    def __init__(self, *, environment: str, problem: str) -> None:
+        self.environment, self.problem = environment, problem
+        super().__init__(f"environment {environment}: {problem}")
 
 
 class ExpansionError(AgentflowError):
@@ -263,6 +301,14 @@ class UnknownRunError(JournalError):
     """There is no such run in the journal."""
 
 
+class RunBusyError(JournalError):
+    """Another process writes this run; a run has one writer at a time."""
+
+
+class LeaseLostError(JournalError):
+    """Another process has taken this run over, so nothing more may be written here."""
+
+
 class MissingStepError(AgentflowError):
     """A replay came to a step that the journal does not hold."""
 
@@ -279,3 +325,37 @@ class DriftError(AgentflowError):
     def __init__(self, *, step: str, run: str, recorded: str, now: str) -> None:
         self.step, self.run, self.recorded, self.now = step, run, recorded, now
         super().__init__(f"{step}: input differs from run {run}: recorded {recorded}, now {now}")
+
+
+# Telemetry ---------------------------------------------------------------------------------
+
+
+class CollectorError(AgentflowError):
+    """Spans did not reach their collector; `problem` says why. The run itself is untouched."""
+
+    def __init__(self, *, endpoint: str, problem: str) -> None:
+        self.endpoint, self.problem = endpoint, problem
+        super().__init__(f"collector {endpoint}: {problem}")
+
+
+class CodeChangedError(AgentflowError):
+    """Flows of a run that is to go on have other code than when they were recorded."""
+
+    def __init__(self, *, run: str, changes: dict[str, list[int]]) -> None:
+        self.run, self.changes = run, changes
+        parts = [
+            f"{flow} (steps {', '.join(map(str, steps))})" if steps else flow
+            for flow, steps in changes.items()
+        ]
+        super().__init__(
+            f"the code has changed since run {run} recorded it: {'; '.join(parts)}. Go on with the "
+            "new code and keep finished steps: accept_changes=True, or `--accept-changes`"
+        )
+
+
+class ForkError(AgentflowError):
+    """A fork as asked for makes no sense; the message says what can be changed at that step."""
+
+    def __init__(self, *, run: str, problem: str) -> None:
+        self.run, self.problem = run, problem
+        super().__init__(f"fork of run {run}: {problem}")

@@ -11,9 +11,10 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
+from agentflow.code import code_hash, target_of
 from agentflow.engine.programs import run_plan, run_program
 from agentflow.engine.run import Step
-from agentflow.engine.steps import StepCall, perform
+from agentflow.engine.steps import Body, StepCall, current_frame, perform
 from agentflow.expansion import Plan, Program, SubTask, Unwritten
 from agentflow.signature import Signature
 from agentflow.task import Result, Task
@@ -26,24 +27,28 @@ class Flow(Generic[P, T]):
     """An async function whose calls are steps.
 
     `version` belongs to the fingerprint of its steps: change it when the meaning of the code
-    changes, and a resume will say so instead of reusing old results.
+    changes, and a resume will say so instead of reusing old results. `cache` lets other runs take over
+    the results of its calls, for the same code, version and input; never when a call below it has
+    effects.
     """
 
     def __init__(
-        self, function: Callable[P, Awaitable[Any]], *, name: str | None = None, version: str = ""
+        self,
+        function: Callable[P, Awaitable[Any]],
+        *,
+        name: str | None = None,
+        version: str = "",
+        cache: bool = False,
     ) -> None:
         if not inspect.iscoroutinefunction(function):
             raise TypeError(f"a flow is an async function; write `async def {function.__name__}`")
         self.function = function
         self.signature = Signature(function)
         self.name = self.signature.name = name or function.__name__
-        self.version = version
+        self.version, self.cache = version, cache
+        self.target = target_of(function)  # where it can be imported from, as `module:name`
+        self._code = code_hash(function)
         functools.update_wrapper(self, function)
-
-    @property
-    def target(self) -> str:
-        """Where the flow can be imported from, as `module:name`."""
-        return f"{self.function.__module__}:{self.function.__qualname__}"
 
     def named(self, name: str) -> "Flow[P, T]":
         """Return the same flow under another name in the tree."""
@@ -59,8 +64,10 @@ class Flow(Generic[P, T]):
             InputError, OutputError: A value does not fit the declared types.
             BudgetExceededError: The tree's budget does not cover the step.
         """
-        arguments = self.signature.bind(args, dict(kwargs))
+        call, body = self._as_step(self.signature.bind(args, kwargs))
+        return await perform(call, body)
 
+    def _as_step(self, arguments: dict[str, Any]) -> tuple[StepCall[T], Body[T]]:
         async def body(_step: Step) -> T:
             positional, named = self.signature.split(arguments)
             value: Any = await cast("Any", self.function)(*positional, **named)
@@ -68,15 +75,23 @@ class Flow(Generic[P, T]):
                 value = await self._carry_out(value)
             return cast("T", self.signature.check_output(value))
 
+        details = current_frame(self.name).run.code_details(self.name, self.target, self.code)
         call: StepCall[T] = StepCall(
             name=self.name,
             kind="flow",
             input=self.signature.write_input(arguments),
             write=self.signature.write_output,
             read=self.signature.read_output,
-            details={"version": self.version} if self.version else {},
+            version=self.version,
+            cache=f"{self.target} {self.code()}" if self.cache else None,
+            details=details | {"version": self.version} if self.version else details,
+            edit=lambda edits: self._as_step(self.signature.bind((), {**arguments, **edits.input})),
         )
-        return await perform(call, body)
+        return call, body
+
+    def code(self) -> str:
+        """Return the hash of the function's code, by which a resume notices that it has changed."""
+        return self._code
 
     async def _carry_out(self, expansion: Plan | Program) -> Any:
         """Execute what the flow returned instead of an answer, with itself as the solver."""
@@ -100,7 +115,7 @@ class Flow(Generic[P, T]):
 def flow(function: Callable[P, Awaitable[T]], /) -> Flow[P, T]: ...
 @overload
 def flow(
-    *, name: str | None = None, version: str = ""
+    *, name: str | None = None, version: str = "", cache: bool = False
 ) -> Callable[[Callable[P, Awaitable[T]]], Flow[P, T]]: ...
 def flow(
     function: Callable[..., Awaitable[Any]] | None = None,
@@ -108,6 +123,7 @@ def flow(
     *,
     name: str | None = None,
     version: str = "",
+    cache: bool = False,
 ) -> Any:
     """Make a flow of an async function.
 
@@ -116,6 +132,6 @@ def flow(
     """
 
     def wrap(function: Callable[..., Awaitable[Any]]) -> Flow[..., Any]:
-        return Flow(function, name=name, version=version)
+        return Flow(function, name=name, version=version, cache=cache)
 
     return wrap if function is None else wrap(function)

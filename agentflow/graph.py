@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from agentflow.code import text_hash
 from agentflow.data import Data
 from agentflow.engine.branches import run_dag
 from agentflow.errors import GraphError
@@ -71,11 +72,17 @@ class Graph(Flow[..., Any]):
         self.inputs, self.nodes, self.output = dict(inputs), dict(nodes), output
         _Check(name, self.inputs, self.nodes).run(output)
         super().__init__(self._function(name))
+        # A graph has no import path of its own; the module that declares it does.
+        self.target = f"{self.function.__module__}:{self.name}"
+        self._code = text_hash(self._declaration())
 
-    @property
-    def target(self) -> str:
-        """A graph has no import path of its own; the module that declares it does."""
-        return f"{self.function.__module__}:{self.name}"
+    def _declaration(self) -> str:
+        """Return the graph as text, which changes when its declaration does."""
+        nodes = {
+            name: (node.flow.target, {key: repr(value) for key, value in node.bindings.items()})
+            for name, node in self.nodes.items()
+        }
+        return f"{nodes} {self.output}"
 
     def _function(self, name: str) -> Any:
         """Return the async function that this graph stands for, with a real signature."""

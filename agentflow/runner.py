@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
@@ -16,34 +17,47 @@ import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from agentflow.budget import Budget
+from agentflow.changes import check_code
 from agentflow.engine.launch import launch
 from agentflow.engine.ledger import Ledger
 from agentflow.engine.people import Question
-from agentflow.engine.run import ActiveRun, Durability, Sink
+from agentflow.engine.run import ActiveRun, Durability, Sink, Source
+from agentflow.errors import RunPausedError
 from agentflow.flows import Flow
-from agentflow.journal.events import Event
+from agentflow.forks import Change, ForkPlan, fork_point, fork_settings, plan_of
+from agentflow.journal.events import Event, Stored
 from agentflow.journal.journal import Journal
 from agentflow.journal.memory import MemorySink
+from agentflow.journal.outside import StoreOutside
 from agentflow.journal.records import RunRecord
-from agentflow.journal.replay import Recording
+from agentflow.journal.replay import Replay
+from agentflow.journal.reuse import Reuse
 from agentflow.journal.store import Store
+from agentflow.journal.summary import Summary
 from agentflow.journal.writer import JournalWriter
 from agentflow.models.protocol import Model, ModelSpec, Usage
 from agentflow.models.registry import parse_spec
+from agentflow.redaction import Redactor
 from agentflow.services import LiveServices
 from agentflow.tools import Tool
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Hear = Callable[[Event], None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunResult(Generic[T]):
-    """How a run ended well. `cost_usd` is None when a part of it has no known price."""
+    """How a run ended well. `record` is folded from its events when first asked for."""
 
     id: str
     output: T
-    record: RunRecord
+    events: list[Stored] = field(repr=False)
+
+    @cached_property
+    def record(self) -> RunRecord:
+        """The tree of steps; where a run was resumed, also what was recorded before."""
+        return RunRecord.of(self.id, self.events)
 
     @property
     def usage(self) -> Usage:
@@ -52,7 +66,7 @@ class RunResult(Generic[T]):
 
     @property
     def cost_usd(self) -> float | None:
-        """US dollars of the whole run."""
+        """US dollars of the whole run; None when a part of it has no known price."""
         return self.record.cost_usd
 
 
@@ -67,7 +81,10 @@ class Runner:
 
     `model` is a specification such as `openai:gpt-5-mini`, None picks what the user has; an open
     `Model` may be lent instead. `journal` is a path, a database URL or `:memory:`; None is the
-    user's default journal. `ask` answers questions to a person. `on_event` hears every event.
+    user's default journal. `ask` answers questions to a person; without it, a run that can do no more
+    until a person has answered waits `answer_wait_s` and then pauses. `on_event` hears every event.
+    `redact` are regular expressions of what must never be written. `cache_models` lets model calls
+    take over the answers of other runs in the same journal.
     """
 
     model: str | ModelSpec | Model | None = None
@@ -76,13 +93,17 @@ class Runner:
     journal: str | Path | None = None
     durability: Durability = "results"
     ask: Callable[[Question], Any] | None = None
-    on_event: Callable[[Event], None] | None = None
+    answer_wait_s: float = 0.0
+    on_event: Hear | None = None
+    redact: Mapping[str, str] | Sequence[str] = ()
+    cache_models: bool = False
 
     def run(self, flow: Flow[P, T], /, *args: P.args, **kwargs: P.kwargs) -> RunResult[T]:
         """Run `flow` to its end, from code that is not async.
 
         Raises:
             InputError: The arguments do not fit; nothing was recorded.
+            RunPausedError: Nothing can go on until a person has answered.
             Exception: What the flow raised; the run is in the journal.
         """
         return anyio.run(lambda: self.run_async(flow, *args, **kwargs))
@@ -102,7 +123,7 @@ class Runner:
             JournalError: The id is taken.
         """
         arguments = flow.signature.bind(args, dict(kwargs))
-        return await self._journaled(flow, arguments, run, None)
+        return await self._journaled(flow, arguments, run)
 
     @asynccontextmanager
     async def stream(
@@ -126,7 +147,7 @@ class Runner:
         async def work() -> None:
             with send:
                 try:
-                    await self._journaled(flow, arguments, new_run_id(), None, hear)
+                    await self._journaled(flow, arguments, new_run_id(), hear=hear)
                 except Exception as error:  # noqa: BLE001 - raised below, without a group around it
                     errors.append(error)
 
@@ -141,16 +162,68 @@ class Runner:
         if errors:
             raise errors[0]
 
-    async def resume(self, flow: Flow[P, T], run: str) -> RunResult[T]:
+    async def resume(
+        self, flow: Flow[P, T], run: str, *, accept_changes: bool = False
+    ) -> RunResult[T]:
         """Go on with a run that did not finish: finished steps are not repeated.
+
+        Args:
+            flow: The run's root flow.
+            run: Its id, the beginning of it, or `last`.
+            accept_changes: Go on although code or inputs have changed: what changed runs again with
+                the new code, what is finished and did not change is kept.
 
         Raises:
             UnknownRunError: There is no such run.
-            DriftError: The code or its inputs have changed since.
+            RunBusyError: Somebody is writing it.
+            CodeChangedError, DriftError: The code or its inputs have changed since.
         """
         record = self._recorded(run)
+        if not accept_changes:
+            check_code(record)
         arguments = flow.signature.read_input(record.input)
-        return await self._journaled(flow, arguments, record.id, record)
+        source = Reuse(record, accept=accept_changes)
+        return await self._journaled(flow, arguments, record.id, earlier=record, source=source)
+
+    async def fork(
+        self, flow: Flow[P, T], run: str, *, at: int | str, change: Change | None = None
+    ) -> RunResult[T]:
+        """Start a new run that takes over from `run` all that `change` at step `at` does not touch.
+
+        The step and everything below it run anew, or it gets the output given. The flows above it
+        run again; every other step is taken over if its input is still the same.
+
+        Raises:
+            UnknownRunError: There is no such run.
+            ForkError: There is no such step, or it cannot be changed like that.
+        """
+        record = self._recorded(run)
+        point, edits = fork_point(record, at, change or Change())
+        source = Reuse(record, accept=True, fork_at=point, edits=edits)
+        arguments = flow.signature.read_input(record.input)
+        origin = fork_settings(record, point, edits)
+        return await self._journaled(flow, arguments, new_run_id(), source=source, origin=origin)
+
+    async def plan_fork(
+        self, flow: Flow[P, T], run: str, *, at: int | str, change: Change | None = None
+    ) -> ForkPlan:
+        """Find out what `fork` would do, without a call of a model, a tool or a person.
+
+        Raises:
+            UnknownRunError, ForkError: See `fork`.
+        """
+        record = self._recorded(run)
+        point, edits = fork_point(record, at, change or Change())
+        source = Reuse(record, accept=True, fork_at=point, edits=edits, is_dry=True)
+        active = self._active(record.id, MemorySink(), source, Budget(), None)
+        active.services.default_model = _recorded_model(record)
+        try:
+            await self._launch(active, flow, flow.signature.read_input(record.input), None)
+        except RunPausedError:
+            pass  # it came to what it would have to do
+        except Exception as error:  # noqa: BLE001 - a failure of the flow belongs to the plan
+            return plan_of(record, point, edits, source, failure=str(error))
+        return plan_of(record, point, edits, source)
 
     async def replay(self, flow: Flow[P, T], run: str) -> RunResult[T]:
         """Run `flow` again from the record of a run alone: no model, tool or network call.
@@ -162,14 +235,13 @@ class Runner:
         """
         record = self._recorded(run)
         sink = MemorySink()
-        source = Recording(record, closed=True)
-        active = self._active(record.id, sink, source, Budget(), self.on_event)
+        active = self._active(record.id, sink, Replay(record), Budget(), self.on_event)
         active.last_step = max(record.steps, default=0)  # for steps that the record does not know
-        if model := record.settings.get("model"):  # a planner may act by the kind of model
-            active.services.default_model = ModelSpec(**model)
+        if model := _recorded_model(record):  # a planner may act by the kind of model
+            active.services.default_model = model
         arguments = flow.signature.read_input(record.input)
-        output = await self._launch(active, flow, arguments)
-        return RunResult(id=record.id, output=output, record=RunRecord.of(record.id, sink.events))
+        output = await self._launch(active, flow, arguments, None)
+        return RunResult(id=record.id, output=output, events=sink.events)
 
     def _recorded(self, run: str) -> RunRecord:
         with Journal(self.journal) as journal:
@@ -180,33 +252,40 @@ class Runner:
         flow: Flow[P, T],
         arguments: dict[str, Any],
         run: str,
-        earlier: RunRecord | None,
-        hear: Callable[[Event], None] | None = None,
+        *,
+        earlier: RunRecord | None = None,
+        source: Source | None = None,
+        origin: dict[str, Any] | None = None,
+        hear: Hear | None = None,
     ) -> RunResult[T]:
         store = Store(self.journal)
         try:
-            number = store.new_run(run) if earlier is None else store.find_run(run)[1]
-            writer = JournalWriter(store, number)
-            source = None if earlier is None else Recording(earlier, closed=False)
+            lease = store.new_run(run) if earlier is None else store.claim_run(run)
+            writer = JournalWriter(store, lease, None if earlier is None else Summary.of(earlier))
             active = self._active(run, writer, source, self.budget, hear or self.on_event)
-            record = RunRecord(id=run)
+            active.outside = StoreOutside(store, lease.run) if store.is_lasting else None
+            events: list[Stored] = []
             if earlier is not None:
-                record = earlier
-                active.last_event, active.last_step = (
-                    earlier.last_event,
-                    max(earlier.steps, default=0),
-                )
+                events = store.events(lease.run)
+                active.last_event = earlier.last_event
+                active.last_step = max(earlier.steps, default=0)
                 active.ledger.carry_over(earlier.usage, earlier.cost_usd)
-            active.listeners.append(record.apply)
+            active.listeners.append(cast("Hear", events.append))
             try:
-                output = await self._launch(active, flow, arguments)
+                output = await self._launch(active, flow, arguments, origin)
             finally:
                 await writer.aclose()
         finally:
             store.close()
-        return RunResult(id=run, output=output, record=record)
+        return RunResult(id=run, output=output, events=events)
 
-    async def _launch(self, active: ActiveRun, flow: Flow[P, T], arguments: dict[str, Any]) -> T:
+    async def _launch(
+        self,
+        active: ActiveRun,
+        flow: Flow[P, T],
+        arguments: dict[str, Any],
+        origin: dict[str, Any] | None,
+    ) -> T:
         args, kwargs = flow.signature.split(arguments)
         root = cast("Flow[..., T]", flow)
         try:
@@ -217,18 +296,13 @@ class Runner:
                 target=flow.target,
                 input_json=flow.signature.write_input(arguments),
                 write=flow.signature.write_output,
-                settings=self._settings(active),
+                settings=self._settings(active) | ({"fork": origin} if origin else {}),
             )
         finally:
             await cast("LiveServices", active.services).aclose()
 
     def _active(
-        self,
-        run: str,
-        sink: Sink,
-        source: Recording | None,
-        budget: Budget,
-        hear: Callable[[Event], None] | None,
+        self, run: str, sink: Sink, source: Source | None, budget: Budget, hear: Hear | None
     ) -> ActiveRun:
         return ActiveRun(
             id=run,
@@ -237,6 +311,9 @@ class Runner:
             services=self._services(),
             source=source,
             durability=self.durability,
+            redactor=Redactor(self.redact),
+            answer_wait_s=self.answer_wait_s,
+            cache_models=self.cache_models,
             listeners=[] if hear is None else [hear],
         )
 
@@ -264,3 +341,8 @@ class Runner:
             "budget": self.budget.model_dump(exclude_none=True),
             "tools": sorted(active.services.tools),
         }
+
+
+def _recorded_model(record: RunRecord) -> ModelSpec | None:
+    model = record.settings.get("model")
+    return ModelSpec(**model) if model else None

@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import anyio
+import anyio.to_thread
 
 from agentflow.engine.people import Question
 from agentflow.models.auto import choose_model
@@ -36,6 +37,7 @@ class LiveServices:
         self._lent = set(self._models)
         self._permits = Permits()
         self._sandbox: ProgramSandbox | None = None
+        self._closers: list[Callable[[], None]] = []
         self._lock = anyio.Lock()
 
     async def choose_model(self) -> tuple[ModelSpec, str]:
@@ -71,9 +73,15 @@ class LiveServices:
                 self._sandbox = await open_sandbox()
             return self._sandbox
 
+    def at_end(self, close: Callable[[], None]) -> None:
+        """Call `close` when the run ends."""
+        self._closers.append(close)
+
     async def aclose(self) -> None:
         """Close what was opened here; models lent by the caller stay open."""
         with anyio.CancelScope(shield=True):
+            for close in self._closers:
+                await anyio.to_thread.run_sync(close)
             if self._sandbox is not None:
                 await self._sandbox.aclose()
             for name, model in self._models.items():

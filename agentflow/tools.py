@@ -10,9 +10,12 @@ from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
 import anyio.to_thread
 
+from agentflow.cancelling import uncancelled
+from agentflow.code import code_hash, target_of
 from agentflow.engine.run import Step
-from agentflow.engine.steps import StepCall, perform
+from agentflow.engine.steps import Body, StepCall, current_frame, perform
 from agentflow.errors import AgentflowError, ToolError
+from agentflow.journal.reuse import Edits
 from agentflow.models.protocol import ToolSpec
 from agentflow.signature import Signature
 
@@ -23,8 +26,9 @@ T = TypeVar("T")
 class Tool(Generic[P, T]):
     """A named function with a typed signature; await a call of it inside a run.
 
-    `effect` says that a call changes something outside: its intent is durable before it starts,
-    and programs with such a tool in reach run strictly in order.
+    `effect` says that a call changes something outside: its intent is durable before it starts, it
+    gets an `idempotency_key()`, and programs with such a tool in reach run strictly in order. `cache`
+    lets other runs take over its results for the same code and input.
     """
 
     def __init__(
@@ -34,12 +38,17 @@ class Tool(Generic[P, T]):
         name: str | None = None,
         description: str | None = None,
         effect: bool = False,
+        cache: bool = False,
     ) -> None:
+        if effect and cache:
+            raise ValueError("a tool with effects is never answered from another run: drop `cache`")
         self.function = function
         self.signature = Signature(function)
         self.name = self.signature.name = name or function.__name__
         self.description = description or inspect.getdoc(function) or ""
-        self.effect = effect
+        self.effect, self.cache = effect, cache
+        self.target = target_of(function)
+        self._code = code_hash(function)
         functools.update_wrapper(self, function)
 
     @property
@@ -63,7 +72,19 @@ class Tool(Generic[P, T]):
         self, args: tuple[Any, ...], kwargs: dict[str, Any], details: dict[str, Any] | None = None
     ) -> T:
         """Call the tool with arguments that came from data: a model's, or a program's."""
-        arguments = self.signature.bind(args, kwargs)
+        step, body = self._as_step(self.signature.bind(args, kwargs), details or {})
+        return await perform(step, body)
+
+    def _as_step(
+        self, arguments: dict[str, Any], details: dict[str, Any]
+    ) -> tuple[StepCall[T], Body[T]]:
+        async def body(_step: Step) -> T:
+            return cast("T", self.signature.check_output(await self._invoke(arguments)))
+
+        def edit(edits: Edits) -> tuple[StepCall[T], Body[T]]:
+            return self._as_step(self.signature.bind((), {**arguments, **edits.input}), details)
+
+        code = current_frame(self.name).run.code_details(self.name, self.target, self.code)
         step: StepCall[T] = StepCall(
             name=self.name,
             kind="tool",
@@ -71,13 +92,15 @@ class Tool(Generic[P, T]):
             write=self.signature.write_output,
             read=self.signature.read_output,
             effect=self.effect,
-            details=(details or {}) | ({"effect": True} if self.effect else {}),
+            cache=f"{self.target} {self.code()}" if self.cache else None,
+            details={**details, **code, "effect": True} if self.effect else details | code,
+            edit=edit,
         )
+        return step, body
 
-        async def body(_step: Step) -> T:
-            return cast("T", self.signature.check_output(await self._invoke(arguments)))
-
-        return await perform(step, body)
+    def code(self) -> str:
+        """Return the hash of the function's code."""
+        return self._code
 
     async def _invoke(self, arguments: dict[str, Any]) -> Any:
         args, kwargs = self.signature.split(arguments)
@@ -85,7 +108,7 @@ class Tool(Generic[P, T]):
             if inspect.iscoroutinefunction(self.function):
                 return await self.function(*args, **kwargs)
             work = functools.partial(self.function, *args, **kwargs)
-            return await anyio.to_thread.run_sync(work)
+            return await uncancelled(anyio.to_thread.run_sync(work))
         except AgentflowError:
             raise
         except Exception as error:
@@ -100,7 +123,11 @@ def tool(function: Callable[P, Awaitable[T]], /) -> Tool[P, T]: ...
 def tool(function: Callable[P, T], /) -> Tool[P, T]: ...
 @overload
 def tool(
-    *, name: str | None = None, description: str | None = None, effect: bool = False
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    effect: bool = False,
+    cache: bool = False,
 ) -> Callable[[Callable[..., Any]], Tool[..., Any]]: ...
 def tool(
     function: Callable[..., Any] | None = None,
@@ -109,6 +136,7 @@ def tool(
     name: str | None = None,
     description: str | None = None,
     effect: bool = False,
+    cache: bool = False,
 ) -> Any:
     """Make a tool of a function, sync or async; a sync one runs in a worker thread.
 
@@ -117,6 +145,6 @@ def tool(
     """
 
     def wrap(function: Callable[..., Any]) -> Tool[..., Any]:
-        return Tool(function, name=name, description=description, effect=effect)
+        return Tool(function, name=name, description=description, effect=effect, cache=cache)
 
     return wrap if function is None else wrap(function)

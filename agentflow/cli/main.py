@@ -20,6 +20,7 @@ COMMANDS = {
     "show": "Show one run as a tree.",
     "replay": "Run a recorded run again without any model, tool or network call.",
     "resume": "Go on with a run that did not finish.",
+    "trace": "Send one recorded run to an OpenTelemetry collector.",
     "models": "List, fetch and remove small local models.",
     "schema": "Print the JSON schema of task files, for editors.",
 }

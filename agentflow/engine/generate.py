@@ -12,9 +12,11 @@ from agentflow.data import canonical
 from agentflow.engine.ledger import Reservation
 from agentflow.engine.run import ActiveRun, Step
 from agentflow.engine.shapes import MisfitError, shape_of
-from agentflow.engine.steps import StepCall, current_frame, perform
+from agentflow.engine.steps import Body, StepCall, current_frame, perform
 from agentflow.errors import MalformedReplyError, ModelError
+from agentflow.journal.content import Parts
 from agentflow.journal.events import Noted
+from agentflow.journal.reuse import Edits
 from agentflow.models.prices import price_of
 from agentflow.models.protocol import Message, ModelSpec, Reply, Request, Usage
 from agentflow.models.registry import parse_spec
@@ -59,6 +61,7 @@ async def generate(
     tools: Sequence[Tool[..., Any]] = (),
     model: str | ModelSpec | None = None,
     system: str | None = None,
+    cache: bool | None = None,
     **options: Any,
 ) -> Any:
     """Ask a model and return its `Reply`, or a value of the shape `output`.
@@ -70,6 +73,7 @@ async def generate(
         tools: Tools the model may ask for; calling them is up to the caller.
         model: Another model than the run's.
         system: A system message to put in front.
+        cache: Whether other runs may have given the answer; None is the run's setting.
         options: Fields of `Request`: max_tokens, temperature, seed, stop, grammar.
 
     Raises:
@@ -82,13 +86,15 @@ async def generate(
     spec = await run.default_model() if model is None else parse_spec(model)
     messages = _messages(prompt, system)
     specs = tuple(tool.spec for tool in tools)
+    cache = run.cache_models if cache is None else cache
     if output is None:
-        return await _call_model(run, spec, Request(messages=messages, tools=specs, **options))
+        request = Request(messages=messages, tools=specs, **options)
+        return await _call_model(run, spec, request, cache)
     shape = shape_of(output)
     problem = ""
     for _attempt in range(TYPED_ATTEMPTS):
         request = Request(messages=messages, tools=specs, output_schema=shape.schema, **options)
-        reply = await _call_model(run, spec, request)
+        reply = await _call_model(run, spec, request, cache)
         try:
             return shape.read(reply.text)
         except MisfitError as error:
@@ -109,24 +115,13 @@ def _messages(prompt: str | Sequence[Message], system: str | None) -> tuple[Mess
     return turns if system is None else (Message(role="system", text=system), *turns)
 
 
-async def _call_model(run: ActiveRun, spec: ModelSpec, request: Request) -> Reply:
-    request = _with_defaults(request, spec)
-    content = {
-        "model": str(spec),
-        "request": request.model_dump(mode="json", exclude_defaults=True),
-    }
-    parameters = request.model_dump(
-        include={"temperature", "max_tokens", "seed", "stop"}, exclude_none=True, mode="json"
-    )
-    call: StepCall[Reply] = StepCall(
-        name="generate",
-        kind="model",
-        input=canonical(content),
-        write=lambda reply: reply.model_dump_json(exclude_defaults=True).encode(),
-        read=Reply.model_validate_json,
-        details={"model": str(spec), "parameters": parameters},
-    )
+async def _call_model(run: ActiveRun, spec: ModelSpec, request: Request, cache: bool) -> Reply:
+    return await perform(*_as_step(run, spec, _with_defaults(request, spec), cache))
 
+
+def _as_step(
+    run: ActiveRun, spec: ModelSpec, request: Request, cache: bool
+) -> tuple[StepCall[Reply], Body[Reply]]:
     async def body(step: Step) -> Reply:
         reservation, granted = _reserve(run, step, spec, request)
         try:
@@ -139,7 +134,53 @@ async def _call_model(run: ActiveRun, spec: ModelSpec, request: Request) -> Repl
         step.details["model"] = f"{spec.provider}:{reply.model or spec.name}"
         return reply
 
-    return await perform(call, body)
+    def edit(edits: Edits) -> tuple[StepCall[Reply], Body[Reply]]:
+        other = spec if edits.model is None else parse_spec(edits.model)
+        return _as_step(run, other, _edited(request, edits), cache)
+
+    parameters = request.model_dump(
+        include={"temperature", "max_tokens", "seed", "stop"}, exclude_none=True, mode="json"
+    )
+    call: StepCall[Reply] = StepCall(
+        name="generate",
+        kind="model",
+        input=_recorded_input(spec, request),
+        write=lambda reply: reply.model_dump_json(exclude_defaults=True).encode(),
+        read=Reply.model_validate_json,
+        cache=spec.model_dump_json(exclude_defaults=True) if cache else None,
+        details={"model": str(spec), "parameters": parameters},
+        edit=edit,
+    )
+    return call, body
+
+
+def _recorded_input(spec: ModelSpec, request: Request) -> bytes:
+    """Return the canonical input, cut between the messages: the next turn stores only what is new."""
+    content = request.model_dump(mode="json", exclude_defaults=True)
+    messages = [canonical(message) for message in content.get("messages", ())]
+    if len(messages) < 2:
+        return canonical({"model": str(spec), "request": content})
+    content["messages"] = [_CUT]
+    head, tail = canonical({"model": str(spec), "request": content}).split(canonical(_CUT), 1)
+    commas = [message + b"," for message in messages[:-1]]
+    return Parts.joined([head, *commas, messages[-1], tail])
+
+
+_CUT = "\x00messages\x00"
+
+
+def _edited(request: Request, edits: Edits) -> Request:
+    """Return the request with a fork's changes: another prompt, or other fields."""
+    changed = request.model_dump() | dict(edits.input)
+    if edits.prompt is not None:
+        spoken = [index for index, turn in enumerate(request.messages) if turn.role == "user"]
+        last = spoken[-1] if spoken else len(request.messages)
+        changed["messages"] = [
+            *request.messages[:last],
+            Message(role="user", text=edits.prompt),
+            *request.messages[last + 1 :],
+        ]
+    return Request.model_validate(changed)
 
 
 def _with_defaults(request: Request, spec: ModelSpec) -> Request:

@@ -29,6 +29,8 @@ class Ledger:
         self.budget = budget
         self._clock = clock
         self._started = clock()
+        limits = (budget.steps, budget.depth, budget.width, budget.seconds)
+        self._is_unlimited = all(limit is None for limit in limits)
         self.steps = 0
         self.usage = Usage()
         self.cost_usd = 0.0
@@ -47,6 +49,9 @@ class Ledger:
         Raises:
             BudgetExceededError: steps, depth, width or seconds do not cover it.
         """
+        if self._is_unlimited:
+            self.steps += 1
+            return
         self._check("steps", self.budget.steps, self.steps + 1, step)
         self._check("depth", self.budget.depth, depth, step)
         self._check("width", self.budget.width, width, step)

@@ -59,6 +59,10 @@ class Frame:
         self._ordinals[name] = ordinal + 1
         return child_key(self._lineage, "call", name, str(ordinal))
 
+    def peek_key(self, name: str) -> bytes:
+        """Return the identity that the next step called `name` will get without an explicit key."""
+        return child_key(self._lineage, "call", name, str(self._ordinals.get(name, 0)))
+
     def fork(self) -> "Frame":
         """Return the frame of a task created here."""
         self._forks += 1

@@ -1,5 +1,6 @@
 """What a flow may say and ask about the run it is in."""
 
+import hashlib
 from typing import Any
 
 from agentflow.engine.run import Step
@@ -43,6 +44,19 @@ async def default_model() -> ModelSpec:
         ModelError: There is none.
     """
     return await current_frame("default_model").run.default_model()
+
+
+def idempotency_key() -> str:
+    """Return what names the current step for a service outside: the same whenever it runs again.
+
+    The same over every resume of a run, another one in a fork. For a tool with effects to pass on, so
+    that a call whose outcome a crash has hidden is not carried out twice.
+
+    Raises:
+        NoRunError: No run is active here.
+    """
+    frame = current_frame("idempotency_key")
+    return hashlib.blake2b(frame.run.id.encode() + frame.step.key, digest_size=16).hexdigest()
 
 
 def current_step() -> Step:

@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 
 import anyio
 
+from agentflow.engine.idle import Idleness
 from agentflow.engine.ledger import Ledger
 from agentflow.errors import AgentflowError
 from agentflow.journal.events import (
@@ -23,8 +24,9 @@ from agentflow.journal.events import (
     Stored,
     TextStreamed,
 )
-from agentflow.journal.replay import Recorded
+from agentflow.journal.reuse import Asked, Edits, Recorded
 from agentflow.models.protocol import Model, ModelSpec
+from agentflow.redaction import Redactor
 from agentflow.sandbox.protocol import ProgramSandbox
 
 Durability = Literal["results", "behind"]
@@ -70,12 +72,22 @@ class Services(Protocol):
         """Return the sandbox for plan code."""
         ...
 
+    def at_end(self, close: Callable[[], None]) -> None:
+        """Call `close` when the run ends."""
+        ...
+
 
 class Source(Protocol):
-    """Recorded results that a run may be answered from; `journal/replay.py` is the one there is."""
+    """Recorded results that a run may be answered from: see `journal/reuse.py` and `replay.py`."""
 
-    async def take(self, key: bytes, label: str, input_json: bytes) -> Recorded | None:
+    is_dry: bool
+
+    async def take(self, asked: Asked) -> Recorded | None:
         """Return what was recorded for a step, None when it has to run; raise a recorded failure."""
+        ...
+
+    def edits(self, key: bytes, parent: bytes) -> Edits | None:
+        """Return what the user changed about a step; None for nothing."""
         ...
 
     def verify(self, key: bytes, label: str, output: bytes) -> None:
@@ -84,6 +96,30 @@ class Source(Protocol):
 
     def number_of(self, key: bytes) -> int | None:
         """Return the number under which a replayed step was recorded."""
+        ...
+
+    def check_code(self, target: str, code: str) -> str | None:
+        """Return a remark when the code of a flow is not the recorded one and that is accepted."""
+        ...
+
+    def actions_taken(self, environment: str, start: int) -> list[tuple[str, bytes, bytes | None]]:
+        """Return name, input and output of an environment's actions that were taken over."""
+        ...
+
+    def first_asked(self, key: bytes) -> float | None:
+        """Return when a step first began (Unix seconds); None if it never did."""
+        ...
+
+
+class Outside(Protocol):
+    """What other processes and runs have left in the store for this run."""
+
+    def answer_to(self, key: bytes) -> bytes | None:
+        """Return the answer a person left for the question asked by a step."""
+        ...
+
+    def cached(self, fingerprint: bytes) -> Recorded | None:
+        """Return the result of a step of another run that had the same fingerprint."""
         ...
 
 
@@ -95,10 +131,12 @@ class Step:
         "children",
         "depth",
         "details",
+        "has_effect",
         "key",
         "kind",
         "name",
         "number",
+        "open_children",
         "parent",
     )
 
@@ -114,7 +152,8 @@ class Step:
     ) -> None:
         self.number, self.key, self.parent = number, key, parent
         self.name, self.kind, self.depth = name, kind, depth
-        self.children = 0
+        self.children = self.open_children = 0
+        self.has_effect = False
         self.details: dict[str, Any] = {}
         self._claimed: set[tuple[str, str]] | None = None
 
@@ -137,8 +176,20 @@ class Step:
             )
         self._claimed.add((name, key))
 
+    def mark_effect(self) -> None:
+        """Say that this step, and so everything above it, changes something outside."""
+        step: Step | None = self
+        while step is not None and not step.has_effect:
+            step.has_effect = True
+            step = step.parent
+
     def __str__(self) -> str:
         return f"step {self.number} ({self.name})"
+
+
+def now() -> float:
+    """Return the time in Unix seconds, in whole microseconds: what the journal can keep."""
+    return time.time_ns() // 1000 / 1_000_000
 
 
 @dataclass(kw_only=True)
@@ -150,20 +201,35 @@ class ActiveRun:
     sink: Sink
     services: Services
     source: Source | None = None
+    outside: Outside | None = None
     durability: Durability = "results"
+    redactor: Redactor = field(default_factory=Redactor)
+    answer_wait_s: float = 0.0
+    cache_models: bool = False
     listeners: list[Callable[[Event], None]] = field(default_factory=list)
-    clock: Callable[[], float] = time.time
+    clock: Callable[[], float] = now
     last_event: int = 0
     last_step: int = 0
+    idleness: Idleness = field(default_factory=Idleness)
+    _codes: set[tuple[str, str]] = field(default_factory=set)
     _choosing: anyio.Lock = field(default_factory=anyio.Lock)
 
-    def emit(self, event_type: type[Happening], /, *, keep: bool = False, **fields: Any) -> None:
-        """Number, stamp and record one event, then tell the listeners; `keep`: see `Sink.append`."""
+    def next_event(self) -> int:
+        """Return the number of the event that is made now."""
         self.last_event += 1
-        event: Any = event_type(number=self.last_event, at=self.clock(), **fields)
+        return self.last_event
+
+    def publish(self, event: Stored, *, keep: bool = False) -> None:
+        """Record one event, then tell the listeners; `keep`: see `Sink.append`."""
         self.sink.append(event, keep=keep)
         for listener in self.listeners:
             listener(event)
+
+    def emit(self, event_type: type[Happening], /, *, keep: bool = False, **fields: Any) -> None:
+        """Number, stamp, redact and publish one event; its payloads are redacted already."""
+        clean = {name: self.redactor.data(value) for name, value in fields.items()}
+        made: Any = event_type(number=self.next_event(), at=self.clock(), **clean)
+        self.publish(made, keep=keep)
 
     def stream_text(self, step: Step, text: str) -> None:
         """Tell the listeners about a piece of a model's text; nothing is recorded."""
@@ -197,6 +263,22 @@ class ActiveRun:
             return recorded
         self.last_step += 1
         return self.last_step
+
+    def code_details(self, name: str, target: str, code: Callable[[], str]) -> dict[str, Any]:
+        """Return what the first step of that name records about the code behind it.
+
+        Raises:
+            CodeChangedError: On resume, the code is not the recorded one.
+        """
+        if (name, target) in self._codes:
+            return {}
+        self._codes.add((name, target))
+        now = code()
+        if self.source is not None:
+            remark = self.source.check_code(target, now)
+            if remark:
+                self.emit(Noted, step=None, text=remark)
+        return {"code": [target, now]}
 
 
 def failure_of(error: BaseException) -> Failure:

@@ -2,10 +2,12 @@
 
 Owns the life of a step (invariants 1, 2, 7, 8 and 10). Everything a run does goes through
 `perform`; flows, models, tools, programs and people differ only in the `StepCall` they hand in.
-The record of a result is shielded from cancellation: what has happened is written even while the
-branch dies, or a resume would do it again.
+There is no await between the end of a body and its record: what has happened is written even while
+the branch dies, or a resume would do it again.
 """
 
+import asyncio
+import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -16,23 +18,27 @@ from agentflow.engine.lineage import FRAME, Frame
 from agentflow.engine.run import ActiveRun, Step, failure_of
 from agentflow.errors import BudgetExceededError, NoRunError
 from agentflow.journal.events import (
+    Noted,
     StepCancelled,
     StepFailed,
     StepFinished,
     StepKind,
     StepStarted,
 )
-from agentflow.journal.replay import Recorded
+from agentflow.journal.reuse import Asked, Edits, Recorded
 
 T = TypeVar("T")
+Body = Callable[[Step], Awaitable[T]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class StepCall(Generic[T]):
     """What there is to know of a step before it runs.
 
     `write` and `read` turn its result into JSON and back. `effect` asks for a durable intent before
-    the body runs, because the body must not run twice unnoticed.
+    the body runs, because the body must not run twice unnoticed. `edit` gives the call and the body
+    with what a fork changes. `cache` names what the result depends on besides the input, if other
+    runs may take it over.
     """
 
     name: str
@@ -41,8 +47,11 @@ class StepCall(Generic[T]):
     write: Callable[[T], bytes]
     read: Callable[[bytes], T]
     key: str | None = None
+    version: str = ""
     effect: bool = False
+    cache: str | None = None
     details: dict[str, Any] = field(default_factory=dict)
+    edit: "Callable[[Edits], tuple[StepCall[T], Body[T]]] | None" = None
 
 
 def current_frame(name: str) -> Frame:
@@ -57,7 +66,7 @@ def current_frame(name: str) -> Frame:
     return frame
 
 
-async def perform(call: StepCall[T], body: Callable[[Step], Awaitable[T]]) -> T:
+async def perform(call: StepCall[T], body: Body[T]) -> T:
     """Run `body` as a step of the current run, or answer it from the run's recorded source.
 
     Raises:
@@ -67,21 +76,37 @@ async def perform(call: StepCall[T], body: Callable[[Step], Awaitable[T]]) -> T:
         Exception: Whatever `body` raises, recorded first.
     """
     frame = current_frame(call.name)
-    run = frame.run
-    step = _begin(frame, call)
-    if run.source is not None:
-        recorded = await _from_source(run, step, call)
-        if recorded is not None:
-            return call.read(recorded.output)
-    if call.effect:
-        await run.sink.durable()
+    run, parent = frame.run, frame.step
+    key = frame.next_key(call.name, call.key)
+    if run.source is not None and call.edit is not None:
+        edits = run.source.edits(key, parent.key)
+        if edits is not None:
+            call, body = call.edit(edits)
+    call.input = run.redactor.content(call.input)
+    step = _begin(frame, call, key)
+    run.idleness.begin(parent)
+    try:
+        found = await _found(run, step, call)
+        if found is not None:
+            return call.read(found.output)
+        if call.effect:
+            await _declare_effect(run, step)
+        return await _work(run, step, call, body)
+    finally:
+        run.idleness.end(parent)
+
+
+async def _work(run: ActiveRun, step: Step, call: StepCall[T], body: Body[T]) -> T:
     token = FRAME.set(Frame(run, step, step.key))
     try:
-        value = await _within_time(run, step, body)
-        output = call.write(value)
+        if run.ledger.budget.seconds is not None and step.is_leaf:
+            value = await _within_time(run, step, body)
+        else:
+            value = await body(step)
+        output = run.redactor.content(call.write(value))
         if run.source is not None:
             run.source.verify(step.key, str(step), output)
-    except anyio.get_cancelled_exc_class():
+    except asyncio.CancelledError:
         run.emit(StepCancelled, step=step.number)
         raise
     except Exception as error:
@@ -89,24 +114,23 @@ async def perform(call: StepCall[T], body: Callable[[Step], Awaitable[T]]) -> T:
         raise
     finally:
         FRAME.reset(token)
+    if call.cache is not None and not step.has_effect:
+        step.details["fingerprint"] = _fingerprint(call).hex()
     await _finish(run, step, output)
     return value
 
 
-async def _within_time(run: ActiveRun, step: Step, body: Callable[[Step], Awaitable[T]]) -> T:
+async def _within_time(run: ActiveRun, step: Step, body: Body[T]) -> T:
     """Cut a leaf short when the wall time of the tree is over; interior steps end with their leaves."""
-    left = run.ledger.seconds_left(step.name) if step.is_leaf else None
-    if left is None:
-        return await body(step)
+    left = run.ledger.seconds_left(step.name)
     with anyio.move_on_after(left):
         return await body(step)
     limit = run.ledger.budget.seconds or 0.0
     raise BudgetExceededError(kind="seconds", limit=limit, used=limit, step=step.name)
 
 
-def _begin(frame: Frame, call: StepCall[Any]) -> Step:
+def _begin(frame: Frame, call: StepCall[Any], key: bytes) -> Step:
     run, parent = frame.run, frame.step
-    key = frame.next_key(call.name, call.key)
     step = Step(
         number=run.number_step(key),
         key=key,
@@ -118,9 +142,9 @@ def _begin(frame: Frame, call: StepCall[Any]) -> Step:
     parent.children += 1
     details = {**call.details, "links": list(frame.links)} if frame.links else call.details
     frame.links, frame.first_step = (), frame.first_step or step.number
-    run.emit(
-        StepStarted,
-        keep=call.effect,
+    event = StepStarted(
+        number=run.next_event(),
+        at=run.clock(),
         step=step.number,
         key=step.key,
         parent=parent.number or None,
@@ -129,6 +153,7 @@ def _begin(frame: Frame, call: StepCall[Any]) -> Step:
         input=call.input,
         details=details,
     )
+    run.publish(event, keep=call.effect)
     try:
         run.ledger.admit(step.name, step.depth, parent.children)
     except BudgetExceededError as error:
@@ -137,20 +162,61 @@ def _begin(frame: Frame, call: StepCall[Any]) -> Step:
     return step
 
 
-async def _from_source(run: ActiveRun, step: Step, call: StepCall[Any]) -> Recorded | None:
-    assert run.source is not None
+async def _found(run: ActiveRun, step: Step, call: StepCall[Any]) -> Recorded | None:
+    """Return the result that an earlier record or another run holds; None when the body has to run."""
+    if call.effect:
+        step.mark_effect()
+    if run.source is None and call.cache is None:
+        return None
     try:
-        found = await run.source.take(step.key, str(step), call.input)
-    except anyio.get_cancelled_exc_class():
+        found = await _from_record(run, step, call)
+        if found is None and call.cache is not None and run.outside is not None:
+            found = run.outside.cached(_fingerprint(call))
+    except asyncio.CancelledError:
         run.emit(StepCancelled, step=step.number)
         raise
     except Exception as error:
         run.emit(StepFailed, step=step.number, failure=failure_of(error))
         raise
     if found is not None:
-        details = {**found.details, "origin": "recorded"}
-        run.emit(StepFinished, step=step.number, output=found.output, details=details)
+        run.emit(StepFinished, step=step.number, output=found.output, details=found.details)
     return found
+
+
+async def _from_record(run: ActiveRun, step: Step, call: StepCall[Any]) -> Recorded | None:
+    if run.source is None:
+        return None
+    parent = b"" if step.parent is None else step.parent.key
+    asked = Asked(step.key, parent, str(step), call.input, call.version)
+    found = await run.source.take(asked)
+    if found is None and run.source.is_dry and step.is_leaf:
+        await park(run, step)
+    return found
+
+
+async def park(run: ActiveRun, step: Step) -> None:
+    """Wait for ever, and let the run stop when nothing else in it can go on."""
+    run.idleness.park(step)
+    try:
+        await asyncio.get_running_loop().create_future()
+    finally:
+        run.idleness.go_on(step)
+
+
+async def _declare_effect(run: ActiveRun, step: Step) -> None:
+    """Have the intent on disk before the effect; say so when it may have happened already."""
+    if run.source is not None and run.source.first_asked(step.key) is not None:
+        text = (
+            "the outcome of its first call is unknown; called again with the same idempotency key"
+        )
+        run.emit(Noted, step=step.number, text=text, details={"repeated": True})
+    await run.sink.durable()
+
+
+def _fingerprint(call: StepCall[Any]) -> bytes:
+    """Return what the result is filed under for other runs: kind, code or model, version and input."""
+    head = "\0".join((call.kind, call.cache or "", call.version)).encode()
+    return hashlib.blake2b(head + b"\0" + call.input, digest_size=16).digest()
 
 
 async def _fail(run: ActiveRun, step: Step, error: Exception) -> None:
@@ -161,8 +227,15 @@ async def _fail(run: ActiveRun, step: Step, error: Exception) -> None:
 
 
 async def _finish(run: ActiveRun, step: Step, output: bytes) -> None:
-    kept, details = _is_kept(run, step), dict(step.details)
-    run.emit(StepFinished, keep=kept, step=step.number, output=output, details=details)
+    kept = _is_kept(run, step)
+    event = StepFinished(
+        number=run.next_event(),
+        at=run.clock(),
+        step=step.number,
+        output=output,
+        details=step.details,
+    )
+    run.publish(event, keep=kept)
     await _settle(run, kept)
 
 
@@ -172,8 +245,8 @@ def _is_kept(run: ActiveRun, step: Step) -> bool:
 
 
 async def _settle(run: ActiveRun, kept: bool) -> None:
+    # Cancelled here, the caller never sees the result, but the record of it is on its way already.
     if kept:
-        with anyio.CancelScope(shield=True):
-            await run.sink.durable()
+        await run.sink.durable()
     else:
         await run.sink.room()

@@ -2,18 +2,20 @@
 
 Owns the closed union `Event`. Events know no clock, database, flow or model, so the engine, the
 store, replay and every viewer share them. `number` is dense within a run and is the cursor of
-live readers; `step` numbers the steps in start order, a parent always before its children.
+live readers; `step` numbers the steps in start order, a parent always before its children. Events
+are values: nobody changes one. They are not frozen, because freezing triples the cost of making one
+and the engine makes two a step.
 """
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 StepKind = Literal["flow", "model", "tool", "code", "ask"]
-RunStatus = Literal["succeeded", "failed", "interrupted"]
+RunStatus = Literal["succeeded", "failed", "interrupted", "paused"]
 Details = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Happening:
     """What every event has: its number within the run, and when (Unix seconds)."""
 
@@ -21,7 +23,7 @@ class Happening:
     at: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Failure:
     """An error as recorded: type name, message, the facts that rebuild it, the traceback."""
 
@@ -31,7 +33,7 @@ class Failure:
     trace: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class RunStarted(Happening):
     """A run began, or went on after a stop. `target` is `module:name` of the root flow."""
 
@@ -41,7 +43,7 @@ class RunStarted(Happening):
     settings: Details
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class StepStarted(Happening):
     """A step began. `key` is its identity by lineage, `input` its canonical JSON.
 
@@ -57,7 +59,7 @@ class StepStarted(Happening):
     details: Details = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class StepFinished(Happening):
     """A step returned. `details` may hold: attempts, usage, cost_usd, model, calls, origin."""
 
@@ -66,7 +68,7 @@ class StepFinished(Happening):
     details: Details = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class StepFailed(Happening):
     """A step raised, or was refused by the budget before it began (`refused`)."""
 
@@ -76,14 +78,14 @@ class StepFailed(Happening):
     details: Details = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class StepCancelled(Happening):
     """A step was cut short because a sibling failed or a deadline passed."""
 
     step: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Expanded(Happening):
     """A step turned into a plan or a program; written before anything of it starts."""
 
@@ -92,7 +94,7 @@ class Expanded(Happening):
     content: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Noted(Happening):
     """A remark about a step: a retry, a repair, a log line of the flow's author."""
 
@@ -101,7 +103,7 @@ class Noted(Happening):
     details: Details = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class TextStreamed(Happening):
     """A piece of a model's text, for live readers only: it is never stored.
 
@@ -112,9 +114,12 @@ class TextStreamed(Happening):
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class RunFinished(Happening):
-    """The run ended; `output` is None unless it succeeded, `failure` None unless it failed."""
+    """The run ended; `output` is None unless it succeeded, `failure` None unless it failed.
+
+    `paused`: everything that could go on without a person has; an answer is waited for.
+    """
 
     status: RunStatus
     output: bytes | None = None

@@ -42,8 +42,8 @@ class Journal:
 
     def runs(self, limit: int | None = None) -> Iterator[RunRecord]:
         """Yield the runs, newest first."""
-        for name in self._store.run_ids(limit):
-            yield RunRecord.of(name, self._store.events(name))
+        for row in self._store.run_rows(limit):
+            yield RunRecord.of(row.id, self._store.events(row.number))
 
     def run(self, run: str) -> RunRecord:
         """Return one run: by id, by the beginning of its id, or the newest by `last`.
@@ -51,8 +51,8 @@ class Journal:
         Raises:
             UnknownRunError: There is none, or more than one.
         """
-        name, _number = self._store.find_run(run)
-        return RunRecord.of(name, self._store.events(name))
+        name, number = self._store.find_run(run)
+        return RunRecord.of(name, self._store.events(number))
 
     def events(self, run: str, after: int = 0) -> list[Stored]:
         """Return the events of a run after number `after`: what a live reader asks again and again.
@@ -60,4 +60,4 @@ class Journal:
         Raises:
             UnknownRunError: There is no such run.
         """
-        return self._store.events(run, after)
+        return self._store.events(self._store.find_run(run)[1], after)

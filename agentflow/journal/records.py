@@ -53,13 +53,15 @@ class StepRecord:
 
     @property
     def usage(self) -> Usage:
-        """Tokens of this step alone."""
+        """Tokens of this step alone; none for a result that was taken over."""
+        if "origin" in self.details:
+            return Usage()
         return Usage(**self.details.get("usage", {}))
 
     @property
     def cost_usd(self) -> float | None:
         """Dollars of this step alone; 0 for a step that calls no model."""
-        if self.kind != "model" or self.status != "succeeded":
+        if self.kind != "model" or self.status != "succeeded" or "origin" in self.details:
             return 0.0
         cost: float | None = self.details.get("cost_usd")
         return cost
@@ -118,6 +120,12 @@ class RunRecord:
         for event in events:
             record.apply(event)
         return record
+
+    @property
+    def parent(self) -> str | None:
+        """The run that this one was forked from."""
+        parent: str | None = (self.settings.get("fork") or {}).get("run")
+        return parent
 
     @property
     def root(self) -> StepRecord | None:

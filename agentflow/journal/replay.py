@@ -1,91 +1,90 @@
-"""Answer a run's steps from an earlier record of it.
+"""Run a recorded run again without doing anything.
 
-Owns what replay and resume may reuse (invariants 1, 3 and 4). A step is found by its identity; its
-input is compared, never used to find it. A closed recording (replay) answers every leaf or raises,
-and hands out results in the order in which they were first finished, so that races, failures and
-cancellations fall the same way again. An open one (resume) answers what is finished, whole subtrees
-at once, and lets the rest run.
+Owns the closed source of results (invariant 4): every leaf is answered from the record or is an
+error, and never done. Results are handed out in the order in which they were first finished, so that
+races, failures and cancellations fall the same way again.
 """
 
+import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
 
-import anyio
-import anyio.lowlevel
-
+from agentflow.cancelling import settled
 from agentflow.errors import AgentflowError, DriftError, MissingStepError, rebuild
+from agentflow.journal.content import payload_hash
 from agentflow.journal.records import RunRecord, StepRecord
-from agentflow.journal.rows import payload_hash
+from agentflow.journal.reuse import Asked, Edits, Recorded, apart, latest
 
 PATIENCE_S = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """A result that need not be worked out again, and what was recorded with it."""
+class Replay:
+    """The recorded steps of one run as the only source of results."""
 
-    output: bytes
-    details: dict[str, Any]
+    is_dry = False
 
-
-class Recording:
-    """The recorded steps of one run as a source of results."""
-
-    def __init__(self, record: RunRecord, *, closed: bool, patience_s: float = PATIENCE_S) -> None:
-        self.run, self.closed, self._patience_s = record.id, closed, patience_s
+    def __init__(self, record: RunRecord, *, patience_s: float = PATIENCE_S) -> None:
+        self.run, self._patience_s = record.id, patience_s
         self._broken: AgentflowError | None = None
-        self._interrupted = record.status in (None, "interrupted")
-        self._steps = _by_key(record)
+        self._interrupted = record.status not in ("succeeded", "failed")
+        self._steps = latest(record)
         self._turns = _Turns(step for step in self._steps.values() if _is_answer(step))
 
-    async def take(self, key: bytes, label: str, input_json: bytes) -> Recorded | None:
-        """Return the recorded result of the step `key`; None when its body has to run.
-
-        Args:
-            key: The identity of the step.
-            label: What to call the step in an error.
-            input_json: Its canonical input now.
+    async def take(self, asked: Asked) -> Recorded | None:
+        """Return the recorded result of a step; None when its body has to run: it is no leaf.
 
         Raises:
             DriftError: The input is not the recorded one.
-            MissingStepError: The recording is closed and holds no result for the step.
+            MissingStepError: There is no result for the step.
             AgentflowError: The recorded failure of the step.
         """
         if self._broken is not None:
             raise self._broken
-        found = self._steps.get(key)
+        found = self._steps.get(asked.key)
         if found is None:
-            if self.closed:
-                raise self._break(MissingStepError(step=label, run=self.run))
-            return None
-        if payload_hash(found.input) != payload_hash(input_json):
-            recorded, now = _apart(found.input, input_json)
-            raise self._break(DriftError(step=label, run=self.run, recorded=recorded, now=now))
-        if self.closed:
-            return await self._replayed(found, label)
-        return _result(found) if found.status == "succeeded" else None
+            raise self._break(MissingStepError(step=asked.label, run=self.run))
+        if payload_hash(found.input) != payload_hash(asked.input):
+            recorded, now = apart(found.input, asked.input)
+            error = DriftError(step=asked.label, run=self.run, recorded=recorded, now=now)
+            raise self._break(error)
+        return await self._replayed(found, asked.label)
+
+    def edits(self, key: bytes, parent: bytes) -> Edits | None:
+        """Return None: a replay changes nothing."""
 
     def verify(self, key: bytes, label: str, output: bytes) -> None:
-        """Compare the output of a step that ran again.
+        """Compare the output of a flow that ran again.
 
         Raises:
-            DriftError: A replayed flow came to another result.
+            DriftError: It came to another result.
         """
         found = self._steps.get(key)
-        if self.closed and found is not None and found.output not in (None, output):
-            recorded, now = _apart(found.output or b"", output)
+        if found is not None and found.output not in (None, output):
+            recorded, now = apart(found.output or b"", output)
             step = f"result of {label}"
             raise self._break(DriftError(step=step, run=self.run, recorded=recorded, now=now))
 
     def number_of(self, key: bytes) -> int | None:
-        """Return the number under which a replayed step was recorded; None on resume."""
+        """Return the number under which a step was recorded."""
         found = self._steps.get(key)
-        return found.number if self.closed and found is not None else None
+        return None if found is None else found.number
+
+    def check_code(self, target: str, code: str) -> str | None:
+        """Return None: on replay, changed code shows as another input or result."""
+
+    def actions_taken(
+        self,
+        environment: str,  # noqa: ARG002 - the protocol's
+        start: int,  # noqa: ARG002 - the protocol's
+    ) -> list[tuple[str, bytes, bytes | None]]:
+        """Return nothing: on replay, no environment is ever made."""
+        return []
+
+    def first_asked(self, key: bytes) -> float | None:
+        """Return None: nobody is asked."""
 
     def _break(self, error: AgentflowError) -> AgentflowError:
         """Make the first misfit everybody's: branches that wait their turn would only hide it."""
-        if self.closed and self._broken is None:
+        if self._broken is None:
             self._broken = error
             self._turns.release_all()
         return error
@@ -98,10 +97,7 @@ class Recording:
                 await self._never_answered(found, label)
             return None
         try:
-            # Shielded like its record was: what finished in the recording finishes here, even in a
-            # branch that is being cancelled.
-            with anyio.fail_after(self._patience_s, shield=True):
-                await self._turns.wait(found.key)
+            await self._turns.wait(found.key, self._patience_s)
         except TimeoutError as error:
             missing = MissingStepError(step=f"a step before {label}", run=self.run)
             raise self._break(missing) from error
@@ -114,20 +110,8 @@ class Recording:
     async def _never_answered(self, found: StepRecord, label: str) -> None:
         """Stand still like the cancelled step did, until the branch is cancelled again."""
         if found.status == "cancelled" and not self._interrupted:
-            await anyio.sleep(self._patience_s)
+            await asyncio.sleep(self._patience_s)
         raise self._break(MissingStepError(step=label, run=self.run))
-
-
-def _by_key(record: RunRecord) -> dict[bytes, StepRecord]:
-    """Return the attempt that counts of every step: the last one that did the work.
-
-    Where a resume answered a step from the record, the step belongs to when it was first finished.
-    """
-    steps: dict[bytes, StepRecord] = {}
-    for step in record.steps.values():
-        if step.key not in steps or step.details.get("origin") != "recorded":
-            steps[step.key] = step
-    return steps
 
 
 class _Turns:
@@ -137,31 +121,56 @@ class _Turns:
         ordered = sorted(steps, key=lambda step: step.finished_event)
         self._order = [step.key for step in ordered]
         self._next = 0
-        self._waiting: dict[bytes, anyio.Event] = {}
+        self._waiting: dict[bytes, asyncio.Future[None]] = {}
 
     def release_all(self) -> None:
-        for event in self._waiting.values():
-            event.set()
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_result(None)
 
-    async def wait(self, key: bytes) -> None:
+    async def wait(self, key: bytes, patience_s: float) -> None:
+        """Return when it is the turn of `key`, even in a branch that is being cancelled.
+
+        What finished in the recording finishes here; the cancellation comes after it, as it did then.
+
+        Raises:
+            TimeoutError: Its turn does not come.
+        """
         if self._order[self._next] != key:
-            event = self._waiting[key] = anyio.Event()
-            await event.wait()
+            loop = asyncio.get_running_loop()
+            future = self._waiting[key] = loop.create_future()
+            timer = loop.call_later(patience_s, _time_out, future)
+            try:
+                await settled(future)
+            finally:
+                timer.cancel()
         self._next += 1
         # One turn of the loop lets the consumer of this answer go on before the next one is given.
-        await anyio.lowlevel.checkpoint()
+        asyncio.get_running_loop().call_soon(self._release_next)
+
+    def _release_next(self) -> None:
         following = self._order[self._next] if self._next < len(self._order) else b""
-        if following in self._waiting:
-            self._waiting[following].set()
+        future = self._waiting.get(following)
+        if future is not None and not future.done():
+            future.set_result(None)
+
+
+def _time_out(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_exception(TimeoutError())
 
 
 LEAVES = ("model", "tool", "ask")
 
 
 def _is_answer(step: StepRecord) -> bool:
-    """Whether a closed recording answers the step; programs that call steps run again instead."""
+    """Whether the record answers the step; what calls steps runs again instead.
+
+    A result taken over from another run stands for everything below it.
+    """
     done = step.status in ("succeeded", "failed")
-    return done and (step.kind in LEAVES or (step.kind == "code" and not step.children))
+    whole = step.kind == "code" or "origin" in step.details
+    return done and (step.kind in LEAVES or (whole and not step.children))
 
 
 def _result(step: StepRecord) -> Recorded:
@@ -172,19 +181,3 @@ def _result(step: StepRecord) -> Recorded:
 def _failure(step: StepRecord) -> Exception:
     assert step.failure is not None
     return rebuild(step.failure.name, step.failure.message, step.failure.facts)
-
-
-def _apart(recorded: bytes, now: bytes) -> tuple[str, str]:
-    """Return two texts from a little before where they differ."""
-    left, right = recorded.decode("utf-8", "replace"), now.decode("utf-8", "replace")
-    pairs = enumerate(zip(left, right, strict=False))
-    first = next(
-        (index for index, (one, other) in pairs if one != other), min(len(left), len(right))
-    )
-    start = max(0, first - 40)
-    return _cut(left, start), _cut(right, start)
-
-
-def _cut(text: str, start: int) -> str:
-    shown = text[start : start + 120]
-    return ("..." if start else "") + shown + ("..." if start + 120 < len(text) else "")

@@ -1,27 +1,33 @@
 """Open a journal's database and read it.
 
 Owns the connection, the schema's version and the queries. SQLite runs in WAL mode, so that readers
-never block the writer.
+never block the writer; PostgreSQL is the same code behind another URL.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import platformdirs
-from sqlalchemy import Connection, Engine, create_engine, event, func, insert, inspect, select
+from sqlalchemy import Connection, Engine, Row, create_engine, event, insert, inspect, select, text
+from sqlalchemy import update as update_rows
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from agentflow.errors import JournalError, UnknownRunError
 from agentflow.journal import tables
+from agentflow.journal.content import names_in
 from agentflow.journal.events import Stored
-from agentflow.journal.rows import from_row
+from agentflow.journal.failures import journal_error
+from agentflow.journal.lease import Lease, claim
+from agentflow.journal.rows import from_rows
 
 LOCK_WAIT_S = 30
+NAMES_A_QUERY = 500
 
 
 def default_journal() -> Path:
@@ -33,10 +39,12 @@ def store_url(journal: str | Path | None) -> str:
     """Return the database URL of `journal`: a URL, a file path, `:memory:`, or None for the default."""
     if journal is None:
         journal = default_journal()
-    text = str(journal)
-    if text == ":memory:":
+    name = str(journal)
+    if name == ":memory:":
         return "sqlite://"
-    return text if "://" in text else f"sqlite:///{Path(text).expanduser().resolve()}"
+    if name.startswith(("postgres://", "postgresql://")):  # the driver that our extra installs
+        return "postgresql+psycopg://" + name.partition("://")[2]
+    return name if "://" in name else f"sqlite:///{Path(name).expanduser().resolve()}"
 
 
 class Store:
@@ -48,42 +56,78 @@ class Store:
 
     def __init__(self, journal: str | Path | None = None, *, create: bool = True) -> None:
         url = store_url(journal)
-        self.name = make_url(url).render_as_string(hide_password=True).removeprefix("sqlite:///")
+        self.name = _shown(url)
+        self._driver_errors: tuple[type[Exception], ...] = ()
         with self.errors():
-            self.engine = _engine(url, create=create)
-            self._prepare()
+            self.engine = _engine(url, self.name, create=create)
+            self._driver_errors = (self.engine.dialect.loaded_dbapi.Error,)
+            self._prepare(create=create)
 
     def close(self) -> None:
         """Close the connections."""
         self.engine.dispose()
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the store is an SQLite file or memory."""
+        return self.engine.dialect.name == "sqlite"
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether the store outlives the process."""
+        return not self.is_sqlite or self.engine.url.database not in (None, "", ":memory:")
 
     @contextmanager
     def errors(self) -> Iterator[None]:
         """Turn what the database raises into a `JournalError` that names the store."""
         try:
             yield
-        except (SQLAlchemyError, OSError) as error:
-            cause = error.orig if isinstance(error, DBAPIError) else error
-            raise JournalError(store=getattr(self, "name", "?"), problem=_advice(cause)) from error
+        except Exception as error:
+            if not isinstance(error, (SQLAlchemyError, OSError, *self._driver_errors)):
+                raise
+            raise journal_error(self.name, error) from error
 
-    def new_run(self, run: str) -> int:
-        """Register a run and return its number.
+    def new_run(self, run: str) -> Lease:
+        """Register a run and claim it.
 
         Raises:
             JournalError: The id is taken, or the store cannot be written.
         """
         row = {"id": run, "created_at": time.time()}
         try:
-            with self.errors(), self.engine.begin() as connection:
+            with self.errors(), self.writing() as connection:
                 result = connection.execute(insert(tables.runs).values(row))
                 (number,) = result.inserted_primary_key or (0,)
-                return int(number)
+                return claim(connection, self.name, int(number))
         except JournalError as error:
             if isinstance(error.__cause__, IntegrityError):
-                raise JournalError(
-                    store=self.name, problem=f"there is a run {run} already"
-                ) from error
+                problem = f"there is a run {run} already"
+                raise JournalError(store=self.name, problem=problem) from error
             raise
+
+    def claim_run(self, run: str) -> Lease:
+        """Claim an existing run, to go on with it.
+
+        Raises:
+            UnknownRunError: There is no such run.
+            RunBusyError: Somebody is writing it.
+        """
+        number = self.find_run(run)[1]
+        with self.errors(), self.writing() as connection:
+            return claim(connection, self.name, number)
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Give a connection inside a transaction that may write from its first statement on."""
+        with self.engine.connect() as connection:
+            if self.is_sqlite:  # or two readers that both want to write later fail at once
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.rollback()
+                raise
+            connection.commit()
 
     def find_run(self, run: str) -> tuple[str, int]:
         """Return the full id and number of the run whose id starts with `run`; `last` is the newest.
@@ -105,60 +149,107 @@ class Store:
             raise UnknownRunError(store=self.name, problem=f"more than one run starts with {run}")
         return str(exact[0].id), int(exact[0].number)
 
-    def run_ids(self, limit: int | None = None) -> list[str]:
-        """Return the ids of the runs, newest first."""
-        query = select(tables.runs.c.id).order_by(tables.runs.c.number.desc()).limit(limit)
+    def run_rows(self, limit: int | None = None) -> list[Row[Any]]:
+        """Return the index rows of the runs, newest first."""
+        query = select(tables.runs).order_by(tables.runs.c.number.desc()).limit(limit)
         with self.errors(), self.engine.connect() as connection:
-            return [str(name) for name in connection.execute(query).scalars()]
+            return list(connection.execute(query).all())
 
-    def events(self, run: str, after: int = 0) -> list[Stored]:
-        """Return the events of a run with numbers above `after`, in order.
+    def events(self, number: int, after: int = 0) -> list[Stored]:
+        """Return the events of run number `number` above number `after`, in order.
 
         Raises:
-            UnknownRunError: There is no such run.
             JournalError: The store cannot be read, or a payload is missing or unreadable.
         """
-        _id, number = self.find_run(run)
         columns = tables.events.c
         query = select(tables.events).where(columns.run == number, columns.number > after)
         with self.errors(), self.engine.connect() as connection:
-            payloads = _Payloads(connection, self.name)
             rows = connection.execute(query.order_by(columns.number)).all()
-            payloads.prefetch(number)
-            return [from_row(row, payloads.get) for row in rows]
+            payloads = Payloads(connection, self.name, rows)
+        try:
+            events = from_rows(rows, payloads.get)
+        except (ValueError, TypeError, KeyError, IndexError) as error:
+            problem = f"an event of the run is unreadable ({error}): the file is damaged"
+            raise JournalError(store=self.name, problem=problem) from error
+        return [event for event in events if event.number > after]
 
-    def last_event(self, number: int) -> int:
-        """Return the number of the newest event of run number `number`; 0 when it has none."""
-        query = select(func.max(tables.events.c.number)).where(tables.events.c.run == number)
+    def leave_answer(self, number: int, key: bytes, answer: bytes) -> None:
+        """Put a person's answer where the run will look for it; a second one replaces the first."""
+        dialect: Any = sqlite if self.is_sqlite else postgresql
+        row = {"run": number, "key": key, "answer": answer, "at": time.time()}
+        put = dialect.insert(tables.inbox).values(row)
+        put = put.on_conflict_do_update(
+            index_elements=["run", "key"], set_={"answer": answer, "at": row["at"]}
+        )
+        with self.errors(), self.writing() as connection:
+            connection.execute(put)
+
+    def answers_left(self, number: int) -> dict[bytes, bytes]:
+        """Return the answers that people left for a run, by the key of the step that asked."""
+        query = select(tables.inbox.c.key, tables.inbox.c.answer).where(
+            tables.inbox.c.run == number
+        )
         with self.errors(), self.engine.connect() as connection:
-            return int(connection.execute(query).scalar() or 0)
+            return {bytes(row.key): bytes(row.answer) for row in connection.execute(query)}
 
-    def _prepare(self) -> None:
-        query = select(tables.meta.c.value).where(tables.meta.c.name == "schema")
-        with self.engine.begin() as connection:
-            if not inspect(connection).has_table(tables.meta.name):
-                _create_tables(connection)
-            found = connection.execute(query).scalar_one()
-        if int(found) > tables.SCHEMA_VERSION:
+    def _prepare(self, *, create: bool) -> None:
+        with self.engine.connect() as connection:
+            found = self._version(connection)
+            is_foreign = found is None and bool(inspect(connection).get_table_names())
+        if found == tables.SCHEMA_VERSION:
+            return
+        if found is not None and found > tables.SCHEMA_VERSION:
             problem = f"written by a newer agentflow (schema {found}); upgrade agentflow to read it"
             raise JournalError(store=self.name, problem=problem)
+        if is_foreign and not create:
+            raise JournalError(store=self.name, problem="no journal in it; run something first")
+        with self.writing() as connection:
+            self._lock_schema(connection)
+            found = self._version(connection)  # another process may have been quicker
+            if found is None:
+                _create_tables(connection)
+            elif found < tables.SCHEMA_VERSION:
+                self._migrate(connection, found)
+
+    def _version(self, connection: Connection) -> int | None:
+        if not inspect(connection).has_table(tables.meta.name):
+            return None
+        query = select(tables.meta.c.value).where(tables.meta.c.name == "schema")
+        return int(connection.execute(query).scalar_one())
+
+    def _lock_schema(self, connection: Connection) -> None:
+        if not self.is_sqlite:
+            connection.execute(text("SELECT pg_advisory_xact_lock(8207021)"))
+
+    def _migrate(self, connection: Connection, found: int) -> None:
+        from agentflow.journal.migrations import migrate  # noqa: PLC0415 - alembic is slow to import
+
+        migrate(connection, found, tables.SCHEMA_VERSION)
+        version = {"value": str(tables.SCHEMA_VERSION)}
+        connection.execute(
+            update_rows(tables.meta).where(tables.meta.c.name == "schema").values(version)
+        )
 
 
-class _Payloads:
-    """Content by hash, each read once."""
+class Payloads:
+    """Long content by name, read in few queries for a set of rows."""
 
-    def __init__(self, connection: Connection, store: str) -> None:
-        self._connection, self._store = connection, store
+    def __init__(self, connection: Connection, store: str, rows: Sequence[Row[Any]]) -> None:
+        self._store = store
         self._known: dict[bytes, bytes] = {}
-
-    def prefetch(self, run: int) -> None:
-        """Read every payload of a run in one query."""
-        wanted = select(tables.events.c.payload).where(tables.events.c.run == run)
-        query = select(tables.payloads).where(tables.payloads.c.hash.in_(wanted))
-        for row in self._connection.execute(query):
-            self._known[row.hash] = row.data
+        cells = [cell for row in rows for cell in (row.input, row.output) if cell is not None]
+        wanted = list(dict.fromkeys(name for cell in cells for name in names_in(cell)))
+        for start in range(0, len(wanted), NAMES_A_QUERY):
+            some = wanted[start : start + NAMES_A_QUERY]
+            query = select(tables.payloads).where(tables.payloads.c.hash.in_(some))
+            self._known |= {bytes(row.hash): bytes(row.data) for row in connection.execute(query)}
 
     def get(self, name: bytes) -> bytes:
+        """Return the payload of that name.
+
+        Raises:
+            JournalError: It is not there.
+        """
         data = self._known.get(name)
         if data is None:
             problem = f"payload {name.hex()} is missing: the file is damaged"
@@ -166,13 +257,23 @@ class _Payloads:
         return data
 
 
-def _engine(url: str, *, create: bool) -> Engine:
+def _shown(url: str) -> str:
     try:
-        parsed = make_url(url)
+        return make_url(url).render_as_string(hide_password=True).removeprefix("sqlite:///")
     except ArgumentError as error:
         raise JournalError(store=url, problem="not a path or database URL") from error
-    if parsed.get_backend_name() != "sqlite":
-        return create_engine(parsed)
+
+
+def _engine(url: str, name: str, *, create: bool) -> Engine:
+    parsed = make_url(url)
+    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+        raise JournalError(store=name, problem="only SQLite and PostgreSQL can hold a journal")
+    if parsed.get_backend_name() == "postgresql":
+        try:
+            return create_engine(parsed)
+        except (ImportError, NoSuchModuleError) as error:
+            problem = "PostgreSQL needs its driver: pip install 'agentflow[postgres]'"
+            raise JournalError(store=name, problem=problem) from error
     memory = parsed.database in (None, "", ":memory:")
     if not memory:
         path = Path(str(parsed.database))
@@ -187,32 +288,14 @@ def _engine(url: str, *, create: bool) -> Engine:
 
 
 def _create_tables(connection: Connection) -> None:
-    """Create the schema; when two processes come to a new file at once, the second waits and finds it."""
-    if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-    if not inspect(connection).has_table(tables.meta.name):
-        tables.metadata.create_all(connection)
-        row = {"name": "schema", "value": str(tables.SCHEMA_VERSION)}
-        connection.execute(insert(tables.meta).values(row))
+    tables.metadata.create_all(connection)
+    row = {"name": "schema", "value": str(tables.SCHEMA_VERSION)}
+    connection.execute(insert(tables.meta).values(row))
 
 
 def _set_pragmas(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # transactions begin where we say, see `Store.writing`
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=NORMAL")  # the writer asks for FULL where it must
     cursor.close()
-
-
-def _advice(error: BaseException | None) -> str:
-    text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    hints = {
-        "readonly": "make the file writable or choose another with --journal",
-        "unable to open": "check that the folder exists and is writable, or use --journal",
-        "disk is full": "free some space; what was committed is intact",
-        "locked": "another process holds it; wait, or choose another with --journal",
-        "not a database": "the file is no journal; choose another with --journal",
-        "malformed": "the file is damaged; restore a copy",
-        "Permission denied": "make the folder writable or choose another with --journal",
-    }
-    hint = next((advice for sign, advice in hints.items() if sign in text), None)
-    return f"{text}: {hint}" if hint else text

@@ -1,7 +1,9 @@
 """The tables of a journal.
 
-Owns the schema and its version. `events` and `payloads` only ever grow; `runs` is a small index of
-run names to numbers. Everything a reader wants to know of a step is a fold over its events.
+Owns the schema and its version; how an older one becomes this one is in `migrations.py`. `events`
+and `payloads` only ever grow. `runs` is an index of the runs: who writes one, and how it stands, so
+that a list of runs reads no events. Everything a reader wants to know of a step is a fold over its
+events.
 """
 
 from sqlalchemy import (
@@ -12,12 +14,13 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    SmallInteger,
     String,
     Table,
     Text,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 metadata = MetaData()
 
@@ -37,6 +40,18 @@ runs = Table(
     Column("number", _Big, primary_key=True, autoincrement=True),
     Column("id", String(64), nullable=False, unique=True),
     Column("created_at", Float, nullable=False),
+    # The lease: who may write this run, and which time it was claimed. See `lease.py`.
+    Column("owner", Text),
+    Column("epoch", Integer, nullable=False, server_default="0"),
+    Column("lease_until", Float),
+    # How it stands, as of the last commit that said so. See `summary.py`.
+    Column("flow", Text),
+    Column("parent", String(64)),
+    Column("status", String(16)),
+    Column("ended_at", Float),
+    Column("steps", Integer),
+    Column("tokens", BigInteger),
+    Column("cost_usd", Float),
 )
 
 payloads = Table(
@@ -47,19 +62,47 @@ payloads = Table(
     sqlite_with_rowid=False,
 )
 
+# One row an event, except that a step which began and ended within one commit is one row: `number`
+# and `at_us` are those of its end, `span` and `took_us` lead back to its beginning.
 events = Table(
     "events",
     metadata,
     Column("run", _Big, ForeignKey("runs.number"), primary_key=True),
     Column("number", _Big, primary_key=True),
-    Column("type", String(16), nullable=False),
-    Column("at", Float, nullable=False),
+    Column("type", SmallInteger, nullable=False),
+    Column("at_us", BigInteger, nullable=False),
     Column("step", _Big),
+    Column("span", _Big),
+    Column("took_us", BigInteger),
     Column("parent", _Big),
     Column("key", LargeBinary(16)),
     Column("name", Text),
-    Column("kind", String(8)),
-    Column("payload", LargeBinary(16)),
+    Column("kind", SmallInteger),
+    Column("input", LargeBinary),
+    Column("output", LargeBinary),
+    Column("details", Text),
+    sqlite_with_rowid=False,
+)
+
+# Answers of people that wait for the run to take them. Anybody may write here, whoever owns the run.
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("run", _Big, ForeignKey("runs.number"), primary_key=True),
+    Column("key", LargeBinary(16), primary_key=True),
+    Column("answer", LargeBinary, nullable=False),
+    Column("at", Float, nullable=False),
+)
+
+# Results that other runs may take over: by fingerprint, with where they come from.
+answers = Table(
+    "answers",
+    metadata,
+    Column("fingerprint", LargeBinary(16), primary_key=True),
+    Column("run", String(64), nullable=False),
+    Column("step", _Big, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("output", LargeBinary, nullable=False),
     Column("details", Text),
     sqlite_with_rowid=False,
 )

@@ -1,0 +1,133 @@
+"""Who may write a run.
+
+Owns the lease: a run has one writer at a time. The writer's process is named in the run's row with a
+time until which it is believed alive, and an epoch that counts the claims. A process that is known
+to be gone loses its runs at once, one on another machine when its time is over. Whoever lost a run
+finds another epoch in its next commit and writes nothing (fencing).
+"""
+
+import os
+import socket
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection, select, update
+
+from agentflow.errors import RunBusyError
+from agentflow.journal import tables
+
+LEASE_S = 30.0
+RENEW_S = LEASE_S / 3
+
+_held: set[tuple[str, int, int]] = set()
+_held_lock = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to write a run of `store`, claimed for the `epoch`-th time."""
+
+    store: str
+    run_id: str
+    run: int
+    epoch: int
+
+    def hold(self) -> None:
+        """Say that somebody in this process uses the lease."""
+        with _held_lock:
+            _held.add((self.store, self.run, self.epoch))
+
+    def let_go(self) -> None:
+        """Say that nobody in this process uses it any more; doing it twice changes nothing."""
+        with _held_lock:
+            _held.discard((self.store, self.run, self.epoch))
+
+
+def claim(connection: Connection, store: str, run: int) -> Lease:
+    """Take run number `run` for this process, inside a transaction.
+
+    Raises:
+        RunBusyError: Another process, or another run in this one, is writing it.
+    """
+    columns = tables.runs.c
+    query = select(columns.id, columns.owner, columns.epoch, columns.lease_until)
+    row = connection.execute(query.where(columns.number == run)).one()
+    now = time.time()
+    expired = row.lease_until is None or row.lease_until < now
+    if row.owner is not None and not expired and not _is_gone(row.owner, store, run, row.epoch):
+        raise _busy(store, row.id, row.owner)
+    mine = {"owner": own_name(), "epoch": row.epoch + 1, "lease_until": now + LEASE_S}
+    taken = connection.execute(
+        update(tables.runs)
+        .where(columns.number == run, columns.epoch == row.epoch)
+        .values(**mine, status=None, ended_at=None)
+    )
+    if taken.rowcount != 1:  # somebody was quicker
+        raise _busy(store, row.id, "another process")
+    return Lease(store, row.id, run, row.epoch + 1)
+
+
+def own_name() -> str:
+    """Return what names this process as an owner: host, process id, and when it started."""
+    pid = os.getpid()
+    return f"{_host()}|{pid}|{_started(pid)}"
+
+
+def is_written(owner: str | None, lease_until: float | None, *, now: float) -> bool:
+    """Return whether a run whose row says this is being written, as far as one can know."""
+    if owner is None or lease_until is None or lease_until < now:
+        return False
+    host, pid, started = _parts(owner)
+    return host != _host() or _is_running(pid, started)
+
+
+def _busy(store: str, run: str, owner: str) -> RunBusyError:
+    host, pid, _started_at = _parts(owner)
+    who = f"process {pid} on {host.split('/')[0]}" if pid else owner
+    problem = f"run {run} is being written by {who}; wait for it or stop it"
+    return RunBusyError(store=store, problem=problem)
+
+
+def _is_gone(owner: str, store: str, run: int, epoch: int) -> bool:
+    if owner == own_name():
+        return (store, run, epoch) not in _held
+    host, pid, started = _parts(owner)
+    return host == _host() and not _is_running(pid, started)
+
+
+def _parts(owner: str) -> tuple[str, int, str]:
+    host, _, rest = owner.partition("|")
+    pid, _, started = rest.partition("|")
+    return host, int(pid) if pid.isdigit() else 0, started
+
+
+def _host() -> str:
+    """Return the machine and, in a container, the process namespace: ids mean something only there."""
+    try:
+        space = os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - no real file
+    except OSError:
+        space = ""
+    return f"{socket.gethostname()}/{space}"
+
+
+def _is_running(pid: int, started: str) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return _started(pid) == started
+
+
+def _started(pid: int) -> str:
+    """Return when a process started, in clock ticks; empty where the system does not tell."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    fields = stat.rpartition(")")[2].split()
+    state, ticks = fields[0], fields[19]
+    return "" if state in "ZX" else ticks
