@@ -47,8 +47,8 @@ wheel: $(READY) ## Build the wheel into dist/
 
 lock: $(READY) ## Write the lock files again (hashes, no addresses)
 	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip compile $(LOCK) --extra local --extra otel --extra postgres --group dev --output-file requirements.lock
-	$(BIN)/uv pip compile $(LOCK) --extra local --extra otel --extra postgres --extra langgraph --group dev --group bench --output-file requirements-bench.lock
+	$(BIN)/uv pip compile $(LOCK) --extra local --extra otel --extra postgres --extra games --group dev --output-file requirements.lock
+	$(BIN)/uv pip compile $(LOCK) --extra local --extra otel --extra postgres --extra games --extra langgraph --group dev --group bench --output-file requirements-bench.lock
 
 LOCK := pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links

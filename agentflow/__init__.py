@@ -10,12 +10,14 @@ if TYPE_CHECKING:
     from agentflow.budget import Budget
     from agentflow.engine.branches import BranchFailure, parallel
     from agentflow.engine.generate import generate
-    from agentflow.engine.notes import budget_left, note
+    from agentflow.engine.notes import budget_left, idempotency_key, note
     from agentflow.engine.people import ask
     from agentflow.engine.programs import run_plan, run_program
-    from agentflow.errors import AgentflowError
+    from agentflow.environments import Environment, action
+    from agentflow.errors import AgentflowError, RunPausedError
     from agentflow.expansion import Plan, Program, SubTask
     from agentflow.flows import Flow, flow
+    from agentflow.forks import Change, ForkPlan
     from agentflow.graph import Graph, Input, Node, Output
     from agentflow.journal.journal import Journal
     from agentflow.models.protocol import Message, ModelSpec, Reply
@@ -27,7 +29,10 @@ _HOMES = {
     "AgentflowError": "agentflow.errors",
     "BranchFailure": "agentflow.engine.branches",
     "Budget": "agentflow.budget",
+    "Change": "agentflow.forks",
+    "Environment": "agentflow.environments",
     "Flow": "agentflow.flows",
+    "ForkPlan": "agentflow.forks",
     "Graph": "agentflow.graph",
     "Input": "agentflow.graph",
     "Journal": "agentflow.journal.journal",
@@ -39,15 +44,18 @@ _HOMES = {
     "Program": "agentflow.expansion",
     "Reply": "agentflow.models.protocol",
     "Result": "agentflow.task",
+    "RunPausedError": "agentflow.errors",
     "RunResult": "agentflow.runner",
     "Runner": "agentflow.runner",
     "SubTask": "agentflow.expansion",
     "Task": "agentflow.task",
     "Tool": "agentflow.tools",
+    "action": "agentflow.environments",
     "ask": "agentflow.engine.people",
     "budget_left": "agentflow.engine.notes",
     "flow": "agentflow.flows",
     "generate": "agentflow.engine.generate",
+    "idempotency_key": "agentflow.engine.notes",
     "note": "agentflow.engine.notes",
     "parallel": "agentflow.engine.branches",
     "run_plan": "agentflow.engine.programs",
@@ -59,7 +67,10 @@ __all__ = [
     "AgentflowError",
     "BranchFailure",
     "Budget",
+    "Change",
+    "Environment",
     "Flow",
+    "ForkPlan",
     "Graph",
     "Input",
     "Journal",
@@ -71,15 +82,18 @@ __all__ = [
     "Program",
     "Reply",
     "Result",
+    "RunPausedError",
     "RunResult",
     "Runner",
     "SubTask",
     "Task",
     "Tool",
+    "action",
     "ask",
     "budget_left",
     "flow",
     "generate",
+    "idempotency_key",
     "note",
     "parallel",
     "run_plan",

@@ -21,9 +21,12 @@ from agentflow.cancelling import uncancelled
 from agentflow.code import code_hash, target_of
 from agentflow.data import canonical, from_json
 from agentflow.engine.run import Step
-from agentflow.engine.steps import StepCall, current_frame, perform
+from agentflow.engine.steps import Body, StepCall, current_frame, perform
 from agentflow.errors import AgentflowError, EnvironmentRestoreError, ToolError
+from agentflow.journal.reuse import Edits
 from agentflow.signature import Signature
+
+HISTORY = "$after"  # in the input of an action: what names the history before it
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -72,30 +75,37 @@ class Action(Generic[S, P, T]):
             return await self._step(session, arguments)
 
     async def _step(self, session: "_Session", arguments: dict[str, Any]) -> Any:
-        written = self.signature.write_input(arguments)
-        given = {"arguments": from_json(written), "after": session.digest}
-        run = current_frame(self.signature.name).run
-        code = run.code_details(self.signature.name, target_of(self.function), lambda: self._code)
+        output: bytes | None = None
+        try:
+            value = await perform(*self._as_step(session, arguments))
+            output = self.signature.write_output(value)
+        finally:  # what failed may have changed something, too
+            session.note(ActionTaken(self.name, session.asked, output))
+        return value
 
+    def _as_step(
+        self, session: "_Session", arguments: dict[str, Any]
+    ) -> tuple[StepCall[Any], Body[Any]]:
         async def body(_step: Step) -> Any:
             await session.restore()
             return self.signature.check_output(await session.apply(self.name, arguments))
 
+        def edit(edits: Edits) -> tuple[StepCall[Any], Body[Any]]:
+            return self._as_step(session, self.signature.bind((), {**arguments, **edits.input}))
+
+        session.asked = from_json(self.signature.write_input(arguments))
+        run = current_frame(self.signature.name).run
+        code = run.code_details(self.signature.name, target_of(self.function), lambda: self._code)
         call: StepCall[Any] = StepCall(
             name=self.signature.name,
             kind="tool",
-            input=canonical(given),
+            input=canonical(session.asked | {HISTORY: session.digest}),
             write=self.signature.write_output,
             read=self.signature.read_output,
             details=code | {"environment": [session.id, len(session.history)]},
+            edit=edit,
         )
-        output: bytes | None = None
-        try:
-            value = await perform(call, body)
-            output = self.signature.write_output(value)
-        finally:  # what failed may have changed something, too
-            session.note(ActionTaken(self.name, given["arguments"], output))
-        return value
+        return call, body
 
 
 def action(function: Callable[Concatenate[S, P], T]) -> Action[S, P, T]:
@@ -183,6 +193,7 @@ class _Session:
     id: str = ""
     history: list[ActionTaken] = field(default_factory=list)
     digest: str = ""  # names the history
+    asked: dict[str, Any] = field(default_factory=dict)  # the arguments of the action under way
     lock: anyio.Lock = field(default_factory=anyio.Lock)
     _run: Any = None
     _thing: Environment | None = None
@@ -198,7 +209,7 @@ class _Session:
         if source is None:
             return
         for name, given, output in source.actions_taken(self.id, len(self.history)):
-            arguments = from_json(given)["arguments"]
+            arguments = {key: value for key, value in from_json(given).items() if key != HISTORY}
             self.note(ActionTaken(name.rpartition(".")[2], arguments, output))
 
     def note(self, taken: ActionTaken) -> None:

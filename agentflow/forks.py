@@ -11,6 +11,7 @@ from typing import Any
 
 from agentflow.data import canonical, encode
 from agentflow.errors import ForkError, ModelError
+from agentflow.flows import Flow
 from agentflow.journal.records import RunRecord, StepRecord
 from agentflow.journal.reuse import Edits, Reuse, latest
 from agentflow.models.prices import price_of
@@ -86,7 +87,19 @@ def fork_settings(record: RunRecord, step: StepRecord, edits: Edits) -> dict[str
     changed |= {name: getattr(edits, name) for name in ("model", "prompt") if getattr(edits, name)}
     if edits.output is not None:
         changed["output"] = json.loads(edits.output)
-    return {"run": record.id, "step": step.number, "key": step.key.hex(), "change": changed}
+    settings = {"run": record.id, "step": step.number, "key": step.key.hex(), "change": changed}
+    earlier = record.settings.get("fork")
+    return settings | {"earlier": earlier} if earlier else settings
+
+
+def root_arguments(
+    flow: Flow[..., Any], record: RunRecord, step: StepRecord, edits: Edits
+) -> dict[str, Any]:
+    """Return the arguments of the new run's root flow; changed when it is the root that is."""
+    arguments = flow.signature.read_input(record.input)
+    if step.parent is None and edits.input:
+        return flow.signature.bind((), {**arguments, **edits.input})
+    return arguments
 
 
 def plan_of(
@@ -158,7 +171,7 @@ def _check(record: RunRecord, step: StepRecord, change: Change) -> None:
     if change.input and step.kind not in ("flow", "tool", "model"):
         raise refuse(f"is a {step.kind} step, whose input cannot be changed; give its output")
     if change.input and step.kind != "model":
-        known = json.loads(step.input)
+        known = [name for name in json.loads(step.input) if not name.startswith("$")]
         unknown = [name for name in change.input if name not in known]
         if unknown:
             raise refuse(f"has no input {unknown[0]!r} (it has {', '.join(known) or 'none'})")

@@ -72,11 +72,11 @@ class Redactor:
         return text if clean is data else clean.decode("utf-8", "surrogatepass")
 
     def data(self, value: Any) -> Any:
-        """Return plain data, or a dataclass of it, without secrets in its texts."""
+        """Return plain data, or a dataclass of it, without secrets in its texts and contents."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, bytes):
-            return value
+            return self.content(value)
         if isinstance(value, dict):
             return {self.data(key): self.data(item) for key, item in value.items()}
         if isinstance(value, list | tuple):

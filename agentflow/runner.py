@@ -18,20 +18,21 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 
 from agentflow.budget import Budget
 from agentflow.changes import check_code
+from agentflow.engine.idle import Idleness
 from agentflow.engine.launch import launch
 from agentflow.engine.ledger import Ledger
 from agentflow.engine.people import Question
 from agentflow.engine.run import ActiveRun, Durability, Sink, Source
-from agentflow.errors import RunPausedError
+from agentflow.errors import RunPausedError, UnknownRunError
 from agentflow.flows import Flow
-from agentflow.forks import Change, ForkPlan, fork_point, fork_settings, plan_of
+from agentflow.forks import Change, ForkPlan, fork_point, fork_settings, plan_of, root_arguments
 from agentflow.journal.events import Event, Stored
 from agentflow.journal.journal import Journal
 from agentflow.journal.memory import MemorySink
 from agentflow.journal.outside import StoreOutside
-from agentflow.journal.records import RunRecord
+from agentflow.journal.records import RunRecord, StepRecord
 from agentflow.journal.replay import Replay
-from agentflow.journal.reuse import Reuse
+from agentflow.journal.reuse import Edits, ForkPoint, Reuse
 from agentflow.journal.store import Store
 from agentflow.journal.summary import Summary
 from agentflow.journal.writer import JournalWriter
@@ -182,16 +183,23 @@ class Runner:
         if not accept_changes:
             check_code(record)
         arguments = flow.signature.read_input(record.input)
-        source = Reuse(record, accept=accept_changes)
+        source = Reuse(record, accept=accept_changes, base=self._forked_from(record))
         return await self._journaled(flow, arguments, record.id, earlier=record, source=source)
 
     async def fork(
-        self, flow: Flow[P, T], run: str, *, at: int | str, change: Change | None = None
+        self,
+        flow: Flow[P, T],
+        run: str,
+        *,
+        at: int | str,
+        change: Change | None = None,
+        new_run: str | None = None,
     ) -> RunResult[T]:
         """Start a new run that takes over from `run` all that `change` at step `at` does not touch.
 
-        The step and everything below it run anew, or it gets the output given. The flows above it
-        run again; every other step is taken over if its input is still the same.
+        The step runs anew, or gets the output given; without a change, everything below it runs anew
+        as well. The flows above it run again; every other step is taken over if its input is still the
+        same, also below.
 
         Raises:
             UnknownRunError: There is no such run.
@@ -199,10 +207,11 @@ class Runner:
         """
         record = self._recorded(run)
         point, edits = fork_point(record, at, change or Change())
-        source = Reuse(record, accept=True, fork_at=point, edits=edits)
-        arguments = flow.signature.read_input(record.input)
+        source = self._off(record, point, edits)
+        arguments = root_arguments(flow, record, point, edits)
         origin = fork_settings(record, point, edits)
-        return await self._journaled(flow, arguments, new_run_id(), source=source, origin=origin)
+        name = new_run or new_run_id()
+        return await self._journaled(flow, arguments, name, source=source, origin=origin)
 
     async def plan_fork(
         self, flow: Flow[P, T], run: str, *, at: int | str, change: Change | None = None
@@ -214,11 +223,11 @@ class Runner:
         """
         record = self._recorded(run)
         point, edits = fork_point(record, at, change or Change())
-        source = Reuse(record, accept=True, fork_at=point, edits=edits, is_dry=True)
+        source = self._off(record, point, edits, is_dry=True)
         active = self._active(record.id, MemorySink(), source, Budget(), None)
         active.services.default_model = _recorded_model(record)
         try:
-            await self._launch(active, flow, flow.signature.read_input(record.input), None)
+            await self._launch(active, flow, root_arguments(flow, record, point, edits), None)
         except RunPausedError:
             pass  # it came to what it would have to do
         except Exception as error:  # noqa: BLE001 - a failure of the flow belongs to the plan
@@ -246,6 +255,24 @@ class Runner:
     def _recorded(self, run: str) -> RunRecord:
         with Journal(self.journal) as journal:
             return journal.run(run)
+
+    def _off(
+        self, record: RunRecord, point: StepRecord, edits: Edits, *, is_dry: bool = False
+    ) -> Reuse:
+        fork = ForkPoint(point.key, edits, ForkPoint.of(record))
+        base = self._forked_from(record)
+        return Reuse(record, accept=True, fork=fork, base=base, is_dry=is_dry)
+
+    def _forked_from(self, record: RunRecord) -> Reuse | None:
+        """Return the parent of a run that is a fork, for a resume to take over from as it did."""
+        point = ForkPoint.of(record)
+        if point is None or record.parent is None:
+            return None
+        try:
+            parent = self._recorded(record.parent)
+        except UnknownRunError:  # pruned since; what the fork itself holds is enough to go on
+            return None
+        return Reuse(parent, accept=True, fork=point, base=self._forked_from(parent))
 
     async def _journaled(
         self,
@@ -312,7 +339,7 @@ class Runner:
             source=source,
             durability=self.durability,
             redactor=Redactor(self.redact),
-            answer_wait_s=self.answer_wait_s,
+            idleness=Idleness(self.answer_wait_s),
             cache_models=self.cache_models,
             listeners=[] if hear is None else [hear],
         )
@@ -340,6 +367,8 @@ class Runner:
             "model": None if spec is None else spec.model_dump(mode="json", exclude_defaults=True),
             "budget": self.budget.model_dump(exclude_none=True),
             "tools": sorted(active.services.tools),
+            "redact": dict(self.redact) if isinstance(self.redact, Mapping) else list(self.redact),
+            "cache_models": self.cache_models,
         }
 
 

@@ -14,7 +14,8 @@ from jsonschema import Draft202012Validator, SchemaError
 from pydantic import ValidationError
 
 from agentflow.budget import Budget
-from agentflow.errors import TaskFileError
+from agentflow.errors import RedactionError, TaskFileError
+from agentflow.redaction import Redactor
 from agentflow.task import Task
 from agentflow.taskinputs import is_reference, read_input
 from agentflow.taskproblems import Place, found_words, key_at, place, problem_at
@@ -48,6 +49,8 @@ class TaskFile:
     model: str | dict[str, Any]
     budget: Budget
     journal: str | None = field(repr=False)  # a URL may hold a password
+    redact: tuple[str, ...] = ()
+    cache: bool = False
     tree: Node = field(repr=False)
 
     def line_of(self, *path: str | int) -> int | None:
@@ -96,6 +99,8 @@ class _Loading:
             model=self._data.get("model", "auto"),
             budget=document.budget,
             journal=self._journal(document.journal),
+            redact=self._redact(document.redact),
+            cache=document.cache,
             tree=self._tree,
         )
 
@@ -162,6 +167,16 @@ class _Loading:
                 self._fail("tools", index, problem=problem)
             seen.add(tool)
         return tuple(tools)
+
+    def _redact(self, rules: list[str]) -> tuple[str, ...]:
+        for index, rule in enumerate(rules):
+            try:
+                Redactor([rule], environment={})
+            except RedactionError as error:
+                self._fail(
+                    "redact", index, problem=f"`redact[{index}]` {error.problem}", cause=error
+                )
+        return tuple(rules)
 
     def _output(self, output: str | dict[str, Any]) -> dict[str, Any] | None:
         if isinstance(output, str):

@@ -88,6 +88,14 @@ class Document(BaseModel):
         default=None,
         description="Where the run is recorded: a path, relative to the task file, or a URL.",
     )
+    redact: list[Text] = Field(
+        default=[],
+        description="Regular expressions of what must never be written down, beside the usual secrets.",
+    )
+    cache: bool = Field(
+        default=False,
+        description="Whether model calls may take over the answers of earlier runs in the journal.",
+    )
 
 
 def json_schema() -> dict[str, Any]:

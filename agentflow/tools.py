@@ -6,7 +6,7 @@ Owns `Tool` and `@tool`. A tool's call is a step: recorded, counted, and never r
 import functools
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
 
 import anyio.to_thread
 
@@ -117,6 +117,15 @@ class Tool(Generic[P, T]):
             ) from error
 
 
+class _Maker(Protocol):
+    """What `tool(...)` with options gives: a decorator that keeps the types."""
+
+    @overload
+    def __call__(self, function: Callable[P, Awaitable[T]], /) -> Tool[P, T]: ...
+    @overload
+    def __call__(self, function: Callable[P, T], /) -> Tool[P, T]: ...
+
+
 @overload
 def tool(function: Callable[P, Awaitable[T]], /) -> Tool[P, T]: ...
 @overload
@@ -128,7 +137,7 @@ def tool(
     description: str | None = None,
     effect: bool = False,
     cache: bool = False,
-) -> Callable[[Callable[..., Any]], Tool[..., Any]]: ...
+) -> "_Maker": ...
 def tool(
     function: Callable[..., Any] | None = None,
     /,

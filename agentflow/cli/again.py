@@ -1,12 +1,18 @@
-"""Find the flow of a recorded run again."""
+"""Take up a recorded run: find its flow, its tools and the settings it ran under."""
 
+from collections.abc import Awaitable, Callable
 from importlib import import_module
 from typing import Any
 
+from agentflow.budget import Budget
+from agentflow.cli.carry import Job
+from agentflow.cli.prepare import find_tools
 from agentflow.errors import JournalError
 from agentflow.flows import Flow
 from agentflow.journal.journal import Journal
 from agentflow.journal.records import RunRecord
+from agentflow.models.protocol import ModelSpec
+from agentflow.runner import Runner, RunResult
 
 
 def recorded_run(run: str, journal: str | None) -> tuple[RunRecord, Flow[..., Any]]:
@@ -26,7 +32,35 @@ def recorded_run(run: str, journal: str | None) -> tuple[RunRecord, Flow[..., An
     if not isinstance(found, Flow):
         problem = (
             f"run {record.id} belongs to flow {record.target}, which cannot be imported from here; "
-            "run this where the module can be found, or call Runner.replay in your own code"
+            "run this where the module can be found, or use Runner in your own code"
         )
         raise JournalError(store=str(journal or "default"), problem=problem)
     return record, found
+
+
+def job_like(
+    record: RunRecord,
+    journal: str | None,
+    start: Callable[[Runner], Awaitable[RunResult[Any]]],
+    *,
+    run: str,
+    announcement: str,
+) -> Job:
+    """Return a job under the settings of a recorded run.
+
+    Raises:
+        PluginError: One of its tools is not installed.
+    """
+    settings = record.settings
+    model = settings.get("model")
+    return Job(
+        run=run,
+        announcement=f"{announcement}, model {ModelSpec(**model)}" if model else announcement,
+        start=start,
+        model=ModelSpec(**model) if model else None,
+        tools=find_tools(settings.get("tools", [])),
+        budget=Budget(**settings.get("budget", {})),
+        journal=journal,
+        redact=tuple(settings.get("redact", ())),
+        cache_models=bool(settings.get("cache_models")),
+    )

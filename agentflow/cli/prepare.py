@@ -35,6 +35,8 @@ class Prepared:
     budget: Budget
     journal: str | None
     announcement: str
+    redact: tuple[str, ...] = ()
+    cache_models: bool = False
 
 
 def prepare(path: Path, *, model: str | None, planner: str | None, journal: str | None) -> Prepared:
@@ -58,6 +60,8 @@ def prepare(path: Path, *, model: str | None, planner: str | None, journal: str 
         budget=below_root(file.budget),
         journal=journal or file.journal,
         announcement=f"{path.name}: planner {chosen.name}, model {spec}{reason}",
+        redact=file.redact,
+        cache_models=file.cache,
     )
 
 

@@ -1,48 +1,45 @@
 """`agentflow resume`: go on with a run that did not finish."""
 
 import sys
+from typing import Any
 
 import click
 
-from agentflow.budget import Budget
-from agentflow.cli.again import recorded_run
-from agentflow.cli.prepare import Prepared, find_tools
-from agentflow.cli.run import carry_out
-from agentflow.models.registry import parse_spec
-from agentflow.solving import solve_task
+from agentflow.cli.again import job_like, recorded_run
+from agentflow.cli.carry import carry_out
+from agentflow.runner import Runner, RunResult
 
 
 @click.command()
 @click.argument("run")
+@click.option(
+    "--accept-changes",
+    is_flag=True,
+    help="Go on although the code has changed: what changed runs again, the rest is kept.",
+)
 @click.option("--journal", "-j", help="Journal file or database URL.", envvar="AGENTFLOW_JOURNAL")
 @click.option("--quiet", "-q", is_flag=True, help="Print the answer and nothing else.")
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object: answer, checks, usage."
 )
-def resume(run: str, journal: str | None, quiet: bool, as_json: bool) -> None:
-    r"""Go on with a run that was stopped or failed; finished steps are not repeated.
+def resume(run: str, accept_changes: bool, journal: str | None, quiet: bool, as_json: bool) -> None:
+    r"""Go on with a run that was stopped, failed or waits for an answer; finished steps are kept.
 
-    Only runs of task files: a flow of your own is resumed with `Runner.resume` in your own code.
+    Runs of task files, and of flows that can be imported from here.
 
     \b
     agentflow resume last
     """
     record, flow = recorded_run(run, journal)
-    if flow is not solve_task:
-        problem = f"run {record.id} is no run of a task file; resume it with Runner.resume"
-        raise click.ClickException(problem)
     if record.status == "succeeded":
         raise click.ClickException(
-            f"run {record.id} has finished; `agentflow replay` runs it again"
+            f"run {record.id} has finished; `agentflow replay` runs it again, `agentflow fork` changes it"
         )
-    arguments = solve_task.signature.read_input(record.input)
-    settings = record.settings
-    prepared = Prepared(
-        **arguments,
-        tools=find_tools(settings["tools"]),
-        model=parse_spec(settings["model"]),
-        budget=Budget(**settings["budget"]),
-        journal=journal,
-        announcement=f"resuming {record.id} with model {settings['model']['provider']}",
-    )
-    sys.exit(carry_out(prepared, quiet=quiet, as_json=as_json, resume=record.id))
+
+    async def start(runner: Runner) -> RunResult[Any]:
+        return await runner.resume(flow, record.id, accept_changes=accept_changes)
+
+    done = sum(step.status == "succeeded" for step in record.steps.values())
+    announcement = f"resuming {record.id}: {done} of {len(record.steps)} steps are done"
+    job = job_like(record, journal, start, run=record.id, announcement=announcement)
+    sys.exit(carry_out(job, quiet=quiet, as_json=as_json))

@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import asdict
 
 import click
 from rich.console import Console
@@ -9,9 +10,15 @@ from rich.table import Table
 
 from agentflow.cli.words import clean, dollars, seconds, tokens
 from agentflow.journal.journal import Journal
-from agentflow.journal.records import RunRecord
 
-STYLES = {"succeeded": "green", "failed": "red", "interrupted": "yellow", None: "cyan"}
+STYLES = {
+    "succeeded": "green",
+    "failed": "red",
+    "interrupted": "yellow",
+    "paused": "magenta",
+    "stopped": "yellow",
+    "running": "cyan",
+}
 
 
 @click.command()
@@ -25,38 +32,34 @@ def runs(journal: str | None, limit: int, as_json: bool) -> None:
     agentflow runs --limit 5
     """
     with Journal(journal) as opened:
-        records = list(opened.runs(limit))
+        heads = opened.heads(limit)
     if as_json:
-        for record in records:
-            click.echo(json.dumps(_facts(record)))
+        for head in heads:
+            click.echo(json.dumps(asdict(head) | {"run": head.id, "seconds": head.seconds}))
         return
     table = Table(box=None, pad_edge=False)
-    for heading in ("run", "flow", "status", "started", "time", "steps", "tokens", "cost"):
+    for heading in (
+        "run",
+        "flow",
+        "status",
+        "started",
+        "time",
+        "steps",
+        "tokens",
+        "cost",
+        "fork of",
+    ):
         table.add_column(heading, no_wrap=heading != "flow")
-    for record in records:
-        started = time.strftime("%m-%d %H:%M", time.localtime(record.started_at))
-        status = record.status or "unfinished"
+    for head in heads:
         table.add_row(
-            record.id,
-            clean(record.flow, 30),
-            f"[{STYLES[record.status]}]{status}[/]",
-            started,
-            seconds(record.seconds),
-            str(len(record.steps)),
-            tokens(record.usage.total_tokens),
-            dollars(record.cost_usd),
+            head.id,
+            clean(head.flow, 30),
+            f"[{STYLES[head.status]}]{head.status}[/]",
+            time.strftime("%m-%d %H:%M", time.localtime(head.started_at)),
+            seconds(head.seconds),
+            str(head.steps),
+            tokens(head.tokens),
+            dollars(head.cost_usd),
+            head.parent or "",
         )
-    Console().print(table if records else "no runs yet")
-
-
-def _facts(record: RunRecord) -> dict[str, object]:
-    return {
-        "run": record.id,
-        "flow": record.flow,
-        "status": record.status or "unfinished",
-        "started_at": record.started_at,
-        "seconds": record.seconds,
-        "steps": len(record.steps),
-        "usage": record.usage.model_dump(),
-        "cost_usd": record.cost_usd,
-    }
+    Console().print(table if heads else "no runs yet")

@@ -5,6 +5,7 @@ finished ones with time, tokens and cost. A tree that is taller than the screen 
 """
 
 import time
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.spinner import Spinner
@@ -86,6 +87,7 @@ def _words(step: StepRecord, *, is_folded: bool) -> Text:
     if step.status != "running":
         text.append(f"{mark} ", style=style)
     text.append(clean(step.name, 40), style="bold" if step.kind == "flow" else "")
+    text.append(f" #{step.number}", style="dim")
     if step.kind != "flow":
         text.append(f" {step.kind}", style="dim")
     for part in _facts(step):
@@ -102,13 +104,23 @@ def _facts(step: StepRecord) -> list[str]:
     facts = []
     if step.kind == "model":
         facts.append(clean(str(step.details.get("model", "")), 40))
-        if step.status == "succeeded":
+        if step.status == "succeeded" and "origin" not in step.details:
             facts += [tokens(step.usage.total_tokens), dollars(step.cost_usd)]
     if step.details.get("attempts", 1) > 1:
         facts.append(f"{step.details['attempts']} attempts")
-    if step.seconds is not None:
+    if origin := step.details.get("origin"):
+        facts.append(_origin(origin))
+    elif step.seconds is not None:
         facts.append(seconds(step.seconds))
     return facts
+
+
+def _origin(origin: dict[str, Any]) -> str:
+    """Return where a result was taken from."""
+    if "run" not in origin:
+        return "given"
+    where = f"step {origin['step']} of {origin['run']}"
+    return f"cached from {where}" if origin.get("cache") else f"taken from {where}"
 
 
 def _remark(step: StepRecord) -> str:

@@ -16,9 +16,10 @@ GRACE_S = 0.05  # time for code between two steps to begin the next one
 
 
 class Idleness:
-    """The count of one run; `on_idle` is called once, from the event loop."""
+    """The count of one run; `on_idle` is called once, when the run has been idle for `grace_s`."""
 
-    def __init__(self) -> None:
+    def __init__(self, grace_s: float = 0.0) -> None:
+        self._grace_s = max(grace_s, GRACE_S)
         self.on_idle: Callable[[], None] | None = None
         self.parked: dict[Step, str] = {}
         self._at_work = 0
@@ -38,11 +39,11 @@ class Idleness:
             if self.parked:
                 self._look()
 
-    def park(self, step: "Step", what: str = "", grace_s: float = GRACE_S) -> None:
-        """Count a step out that waits for `what` outside; an idle run is told of after `grace_s`."""
+    def park(self, step: "Step", what: str = "") -> None:
+        """Count a step out that waits for `what` outside."""
         self.parked[step] = what
         self._at_work -= 1
-        self._look(grace_s)
+        self._look()
 
     def go_on(self, step: "Step") -> None:
         """Count a parked step in again."""
@@ -55,12 +56,12 @@ class Idleness:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _look(self, grace_s: float = GRACE_S) -> None:
+    def _look(self) -> None:
         if self._at_work > 0 or self.on_idle is None:
             return
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(max(grace_s, GRACE_S), self._tell)
+        self._timer = asyncio.get_running_loop().call_later(self._grace_s, self._tell)
 
     def _tell(self) -> None:
         self._timer = None

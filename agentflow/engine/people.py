@@ -116,7 +116,7 @@ async def _wait_for_answer(run: ActiveRun, step: Step, question: Question) -> An
     if run.outside is None:
         problem = "nobody is there to answer, and it has no default"
         raise AskError(question=question.text, problem=problem)
-    run.idleness.park(step, question.text, run.answer_wait_s)
+    run.idleness.park(step, question.text)
     try:
         while found is None:
             await asyncio.sleep(LOOK_EVERY_S)

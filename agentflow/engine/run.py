@@ -204,7 +204,6 @@ class ActiveRun:
     outside: Outside | None = None
     durability: Durability = "results"
     redactor: Redactor = field(default_factory=Redactor)
-    answer_wait_s: float = 0.0
     cache_models: bool = False
     listeners: list[Callable[[Event], None]] = field(default_factory=list)
     clock: Callable[[], float] = now
@@ -226,14 +225,15 @@ class ActiveRun:
             listener(event)
 
     def emit(self, event_type: type[Happening], /, *, keep: bool = False, **fields: Any) -> None:
-        """Number, stamp, redact and publish one event; its payloads are redacted already."""
+        """Number, stamp, redact and publish one event."""
         clean = {name: self.redactor.data(value) for name, value in fields.items()}
         made: Any = event_type(number=self.next_event(), at=self.clock(), **clean)
         self.publish(made, keep=keep)
 
     def stream_text(self, step: Step, text: str) -> None:
         """Tell the listeners about a piece of a model's text; nothing is recorded."""
-        event = TextStreamed(number=self.last_event, at=self.clock(), step=step.number, text=text)
+        clean = self.redactor.text(text)
+        event = TextStreamed(number=self.last_event, at=self.clock(), step=step.number, text=clean)
         for listener in self.listeners:
             listener(event)
 

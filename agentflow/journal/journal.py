@@ -1,15 +1,46 @@
-"""The journal as people use it: list runs, read one.
+"""The journal as people use it: list runs, read one, answer its questions.
 
-Owns the reading interface of the SDK and the command line; writing happens only through a run.
+Owns the interface of the SDK and the command line. Events are written by a run alone; an answer is left
+beside them, and the run takes it from there.
 """
 
+import json
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
+from agentflow.journal.answering import check_answer, find_question
 from agentflow.journal.events import Stored
+from agentflow.journal.lease import is_written
 from agentflow.journal.records import RunRecord
 from agentflow.journal.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunHead:
+    """How a run stands, without its steps.
+
+    `status` is `running` while a process writes it, and `stopped` when that process is gone without
+    having ended the run. Times are Unix seconds, `cost_usd` None is an unknown price.
+    """
+
+    id: str
+    flow: str
+    status: str
+    started_at: float
+    ended_at: float | None
+    steps: int
+    tokens: int
+    cost_usd: float | None
+    parent: str | None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took; None while it has not ended."""
+        return None if self.ended_at is None else self.ended_at - self.started_at
 
 
 class Journal:
@@ -45,6 +76,31 @@ class Journal:
         for row in self._store.run_rows(limit):
             yield RunRecord.of(row.id, self._store.events(row.number))
 
+    def heads(self, limit: int | None = None) -> list[RunHead]:
+        """Return how the runs stand, newest first; a list of a million steps costs one query."""
+        now = time.time()
+        return [_head(row, now) for row in self._store.run_rows(limit)]
+
+    def answer(self, run: str, answer: Any, *, step: int | None = None) -> int:
+        """Answer a question that a run asks, whether its process is there or not; return the step.
+
+        Args:
+            run: The run, as for `run`.
+            answer: Text as a person types it, or plain data.
+            step: Which question, when there are several.
+
+        Raises:
+            UnknownRunError: There is no such run.
+            AskError: There is no such question, or the answer does not fit it.
+        """
+        name, number = self._store.find_run(run)
+        record = RunRecord.of(name, self._store.events(number))
+        question = find_question(record, step)
+        text = answer if isinstance(answer, str) else json.dumps(answer)
+        check_answer(question, text)
+        self._store.leave_answer(number, question.key, text.encode())
+        return question.number
+
     def run(self, run: str) -> RunRecord:
         """Return one run: by id, by the beginning of its id, or the newest by `last`.
 
@@ -61,3 +117,18 @@ class Journal:
             UnknownRunError: There is no such run.
         """
         return self._store.events(self._store.find_run(run)[1], after)
+
+
+def _head(row: Any, now: float) -> RunHead:
+    written = is_written(row.owner, row.lease_until, now=now)
+    return RunHead(
+        id=row.id,
+        flow=row.flow or "",
+        status=row.status or ("running" if written else "stopped"),
+        started_at=row.created_at,
+        ended_at=row.ended_at,
+        steps=row.steps or 0,
+        tokens=row.tokens or 0,
+        cost_usd=row.cost_usd,
+        parent=row.parent,
+    )

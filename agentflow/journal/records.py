@@ -128,6 +128,14 @@ class RunRecord:
         return parent
 
     @property
+    def questions(self) -> list[StepRecord]:
+        """The questions to a person that have no answer yet, in the order asked."""
+        if self.status in ("succeeded", "failed"):
+            return []
+        last = {step.key: step for step in self.steps.values() if step.kind == "ask"}
+        return [step for step in last.values() if step.status != "succeeded"]
+
+    @property
     def root(self) -> StepRecord | None:
         """The step of the root flow; the newest one where a run was resumed."""
         roots = [step for step in self.steps.values() if step.parent is None]

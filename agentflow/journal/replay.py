@@ -12,9 +12,10 @@ from agentflow.cancelling import settled
 from agentflow.errors import AgentflowError, DriftError, MissingStepError, rebuild
 from agentflow.journal.content import payload_hash
 from agentflow.journal.records import RunRecord, StepRecord
-from agentflow.journal.reuse import Asked, Edits, Recorded, apart, latest
+from agentflow.journal.reuse import Asked, Edits, ForkPoint, Recorded, apart, latest
 
 PATIENCE_S = 10.0
+QUIET_S = 0.2  # when nobody has been answered for this long, no cancellation is on its way any more
 
 
 class Replay:
@@ -27,6 +28,7 @@ class Replay:
         self._broken: AgentflowError | None = None
         self._interrupted = record.status not in ("succeeded", "failed")
         self._steps = latest(record)
+        self._fork = ForkPoint.of(record)
         self._turns = _Turns(step for step in self._steps.values() if _is_answer(step))
 
     async def take(self, asked: Asked) -> Recorded | None:
@@ -41,6 +43,7 @@ class Replay:
             raise self._broken
         found = self._steps.get(asked.key)
         if found is None:
+            await self._stand_still()
             raise self._break(MissingStepError(step=asked.label, run=self.run))
         if payload_hash(found.input) != payload_hash(asked.input):
             recorded, now = apart(found.input, asked.input)
@@ -49,14 +52,18 @@ class Replay:
         return await self._replayed(found, asked.label)
 
     def edits(self, key: bytes, parent: bytes) -> Edits | None:
-        """Return None: a replay changes nothing."""
+        """Return what was changed at the step when the run was forked off another one."""
+        return None if self._fork is None else self._fork.edits(key, parent)
 
     def verify(self, key: bytes, label: str, output: bytes) -> None:
         """Compare the output of a flow that ran again.
 
         Raises:
             DriftError: It came to another result.
+            AgentflowError: A misfit before, which a flow has taken for a failure of its parts.
         """
+        if self._broken is not None:
+            raise self._broken
         found = self._steps.get(key)
         if found is not None and found.output not in (None, output):
             recorded, now = apart(found.output or b"", output)
@@ -107,6 +114,15 @@ class Replay:
             raise _failure(found)
         return _result(found)
 
+    async def _stand_still(self) -> None:
+        """Wait like a branch that was cancelled before it came to here, until it is cancelled again."""
+        if self._interrupted:
+            return
+        answered = -1
+        while self._broken is None and self._turns.given != answered:
+            answered = self._turns.given
+            await asyncio.sleep(QUIET_S)
+
     async def _never_answered(self, found: StepRecord, label: str) -> None:
         """Stand still like the cancelled step did, until the branch is cancelled again."""
         if found.status == "cancelled" and not self._interrupted:
@@ -120,7 +136,7 @@ class _Turns:
     def __init__(self, steps: Iterable[StepRecord]) -> None:
         ordered = sorted(steps, key=lambda step: step.finished_event)
         self._order = [step.key for step in ordered]
-        self._next = 0
+        self.given = 0
         self._waiting: dict[bytes, asyncio.Future[None]] = {}
 
     def release_all(self) -> None:
@@ -136,7 +152,7 @@ class _Turns:
         Raises:
             TimeoutError: Its turn does not come.
         """
-        if self._order[self._next] != key:
+        if self._order[self.given] != key:
             loop = asyncio.get_running_loop()
             future = self._waiting[key] = loop.create_future()
             timer = loop.call_later(patience_s, _time_out, future)
@@ -144,12 +160,12 @@ class _Turns:
                 await settled(future)
             finally:
                 timer.cancel()
-        self._next += 1
+        self.given += 1
         # One turn of the loop lets the consumer of this answer go on before the next one is given.
         asyncio.get_running_loop().call_soon(self._release_next)
 
     def _release_next(self) -> None:
-        following = self._order[self._next] if self._next < len(self._order) else b""
+        following = self._order[self.given] if self.given < len(self._order) else b""
         future = self._waiting.get(following)
         if future is not None and not future.done():
             future.set_result(None)

@@ -6,6 +6,7 @@ everything below it, by one look-up. What is unfinished runs. What has another i
 an error on a strict resume, and runs again in a fork.
 """
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,8 +39,8 @@ class Recorded:
 class Edits:
     """What a fork changes at its step: the output outright, or parts of the input by name.
 
-    `model` holds for every model call at and below the step. Without an output, the step and all
-    below it run anew.
+    `model` holds for every model call at and below the step. No change at all means that the step and
+    everything below it is done again.
     """
 
     output: bytes | None = None
@@ -48,14 +49,63 @@ class Edits:
     prompt: str | None = None
 
 
+class ForkPoint:
+    """The step at which a run is forked off another, and what is changed there.
+
+    `earlier` is the point at which that other run was forked off a third: its changes hold on.
+    """
+
+    def __init__(self, key: bytes, edits: Edits, earlier: "ForkPoint | None" = None) -> None:
+        self.key, self._edits, self._earlier = key, edits, earlier
+        self._is_again = edits == Edits()
+        self._below = {key}
+
+    @classmethod
+    def of(cls, record: RunRecord) -> "ForkPoint | None":
+        """Return where a recorded run was forked off; None if it was not."""
+        return cls._from(record.settings.get("fork"))
+
+    @classmethod
+    def _from(cls, settings: dict[str, Any] | None) -> "ForkPoint | None":
+        if settings is None:
+            return None
+        change = dict(settings["change"])
+        if "output" in change:
+            change["output"] = json.dumps(change["output"]).encode()
+        earlier = cls._from(settings.get("earlier"))
+        return cls(bytes.fromhex(settings["key"]), Edits(**change), earlier)
+
+    def edits(self, key: bytes, parent: bytes) -> Edits | None:
+        """Return what is changed at the step `key`; None for nothing."""
+        if key == self.key and not self._is_again:
+            return self._edits
+        if self._edits.model is not None and self.holds(key, parent):
+            return Edits(model=self._edits.model)
+        return None if self._earlier is None else self._earlier.edits(key, parent)
+
+    def output(self, key: bytes) -> bytes | None:
+        """Return the output that is given to the step `key`."""
+        return self._edits.output if key == self.key else None
+
+    def is_done_again(self, key: bytes, parent: bytes) -> bool:
+        """Whether the step runs whatever is recorded of it."""
+        return key == self.key or (self._is_again and self.holds(key, parent))
+
+    def holds(self, key: bytes, parent: bytes) -> bool:
+        """Whether the step is at or below this point."""
+        if parent in self._below:
+            self._below.add(key)
+        return key in self._below
+
+
 class Reuse:
     """An earlier record as a source of results for a run that goes on from it.
 
     Args:
         record: What was recorded.
         accept: Take changed code and inputs: what changed runs again, what did not is taken over.
-        fork_at: The step where a fork begins; it and everything below run anew.
-        edits: What is changed there.
+        fork: Where a new run is forked off this one, and what is changed there.
+        base: Where to look for what this record does not hold: a resumed fork's own parent.
         is_dry: Only find out what would run: see `engine/idle.py`.
     """
 
@@ -64,18 +114,18 @@ class Reuse:
         record: RunRecord,
         *,
         accept: bool = False,
-        fork_at: StepRecord | None = None,
-        edits: Edits | None = None,
+        fork: ForkPoint | None = None,
+        base: "Reuse | None" = None,
         is_dry: bool = False,
     ) -> None:
-        self._record, self._accept, self.is_dry = record, accept, is_dry
+        self._record, self._accept, self._fork, self._base = record, accept, fork, base
+        self.is_dry = is_dry
+        self._edited = fork or ForkPoint.of(record)
         self._steps = latest(record)
         self._codes = recorded_codes(record)
         self._first = {step.key: step.started_at for step in reversed(list(record.steps.values()))}
-        self._edits = edits or Edits()
-        self._fork_key = None if fork_at is None else fork_at.key
-        self._fresh = set() if fork_at is None else {fork_at.key}
-        self._open = set() if fork_at is None else {step.key for step in path_to(record, fork_at)}
+        point = None if fork is None else self._steps.get(fork.key)
+        self._above = set() if point is None else {step.key for step in path_to(record, point)}
         self._actions = _actions(self._steps.values())
         self.taken: set[int] = set()
         self.to_run: set[bytes] = set()
@@ -86,34 +136,28 @@ class Reuse:
         Raises:
             DriftError: Its input is not the recorded one, and changes are not accepted.
         """
+        if self._fork is not None:
+            given = self._fork.output(asked.key)
+            if given is not None:
+                return Recorded(given, {"origin": {"edited": True}})
+            if self._fork.is_done_again(asked.key, asked.parent):
+                self.to_run.add(asked.key)
+                return None
         found = self._steps.get(asked.key)
-        if asked.parent in self._fresh:
-            self._fresh.add(asked.key)
-        if asked.key in self._fresh:
-            if asked.key == self._fork_key and self._edits.output is not None:
-                return Recorded(self._edits.output, {"origin": {"edited": True}})
-            self.to_run.add(asked.key)
-            return None
-        if found is None or asked.key in self._open:
-            self.to_run.add(asked.key)
-            return None
-        if not self._fits(found, asked):
-            self.to_run.add(asked.key)
-            return None
-        if found.status != "succeeded" or found.output is None:
-            self.to_run.add(asked.key)
-            return None
-        self.taken.add(found.number)
-        origin = found.details.get("origin") or {"run": self._record.id, "step": found.number}
-        return Recorded(found.output, {"origin": origin})
+        if found is None or asked.key in self._above or not self._fits(found, asked):
+            found = None
+        if found is not None and found.status == "succeeded" and found.output is not None:
+            self.taken.add(found.number)
+            origin = found.details.get("origin") or {"run": self._record.id, "step": found.number}
+            return Recorded(found.output, {"origin": origin})
+        if self._base is not None:
+            return await self._base.take(asked)
+        self.to_run.add(asked.key)
+        return None
 
     def edits(self, key: bytes, parent: bytes) -> Edits | None:
         """Return what a fork changes at the step `key`; None for nothing."""
-        if key == self._fork_key:
-            return self._edits
-        if self._edits.model is not None and parent in self._fresh:
-            return Edits(model=self._edits.model)
-        return None
+        return None if self._edited is None else self._edited.edits(key, parent)
 
     def verify(self, key: bytes, label: str, output: bytes) -> None:
         """Compare nothing: what runs again here may come to another result."""
@@ -133,7 +177,7 @@ class Reuse:
             (step.name, step.input, step.output)
             for step in self._actions.get(environment, ())
             if step.details["environment"][1] >= start and self._is_taken(step)
-        ]
+        ] or ([] if self._base is None else self._base.actions_taken(environment, start))
 
     def _is_taken(self, step: StepRecord) -> bool:
         above = (step, *path_to(self._record, step))

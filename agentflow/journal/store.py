@@ -61,7 +61,11 @@ class Store:
         with self.errors():
             self.engine = _engine(url, self.name, create=create)
             self._driver_errors = (self.engine.dialect.loaded_dbapi.Error,)
-            self._prepare(create=create)
+            try:
+                self._prepare(create=create)
+            except BaseException:
+                self.close()
+                raise
 
     def close(self) -> None:
         """Close the connections."""
