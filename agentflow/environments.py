@@ -23,7 +23,6 @@ from agentflow.data import canonical, from_json
 from agentflow.engine.run import Step
 from agentflow.engine.steps import Body, StepCall, current_frame, perform
 from agentflow.errors import AgentflowError, EnvironmentRestoreError, ToolError
-from agentflow.journal.reuse import Edits
 from agentflow.signature import Signature
 
 HISTORY = "$after"  # in the input of an action: what names the history before it
@@ -90,9 +89,6 @@ class Action(Generic[S, P, T]):
             await session.restore()
             return self.signature.check_output(await session.apply(self.name, arguments))
 
-        def edit(edits: Edits) -> tuple[StepCall[Any], Body[Any]]:
-            return self._as_step(session, self.signature.bind((), {**arguments, **edits.input}))
-
         session.asked = from_json(self.signature.write_input(arguments))
         run = current_frame(self.signature.name).run
         code = run.code_details(self.signature.name, target_of(self.function), lambda: self._code)
@@ -103,7 +99,9 @@ class Action(Generic[S, P, T]):
             write=self.signature.write_output,
             read=self.signature.read_output,
             details=code | {"environment": [session.id, len(session.history)]},
-            edit=edit,
+            edit=lambda edits: self._as_step(
+                session, self.signature.bind((), {**arguments, **edits.input})
+            ),
         )
         return call, body
 

@@ -58,6 +58,8 @@ class Redactor:
         named = patterns if isinstance(patterns, Mapping) else {"rule": "|".join(patterns)}
         self._given = tuple((name, _compiled(name, text)) for name, text in named.items() if text)
         self._secrets = _secrets(os.environ if environment is None else environment)
+        known = (sign for _name, sign, _rule in _KNOWN)
+        self._signs = (*(secret for _name, secret in self._secrets), *known)
 
     def content(self, data: bytes) -> bytes:
         """Return JSON bytes without secrets; the same object when there is none."""
@@ -87,13 +89,21 @@ class Redactor:
         return value
 
     def _bytes(self, data: bytes) -> bytes:
+        if len(data) < MIN_SECRET_CHARS:
+            return data
+        for sign in self._signs:  # most content holds none, and this is the hot path
+            if sign in data:
+                data = self._replaced(data)
+                break
+        return self._by_rules(data) if self._given else data
+
+    def _replaced(self, data: bytes) -> bytes:
         for name, secret in self._secrets:
-            if secret in data:
-                data = data.replace(secret, f"[redacted:{name}]".encode())
+            data = data.replace(secret, f"[redacted:{name}]".encode())
         for name, sign, rule in _KNOWN:
             if sign in data:
                 data = rule.sub(f"[redacted:{name}]".encode(), data)
-        return self._by_rules(data) if self._given else data
+        return data
 
     def _by_rules(self, data: bytes) -> bytes:
         text = before = data.decode("utf-8", "surrogateescape")

@@ -26,7 +26,7 @@ from agentflow.engine.run import ActiveRun, Durability, Sink, Source
 from agentflow.errors import RunPausedError, UnknownRunError
 from agentflow.flows import Flow
 from agentflow.forks import Change, ForkPlan, fork_point, fork_settings, plan_of, root_arguments
-from agentflow.journal.events import Event, Stored
+from agentflow.journal.events import Event
 from agentflow.journal.journal import Journal
 from agentflow.journal.memory import MemorySink
 from agentflow.journal.outside import StoreOutside
@@ -53,7 +53,7 @@ class RunResult(Generic[T]):
 
     id: str
     output: T
-    events: list[Stored] = field(repr=False)
+    events: list[Event] = field(repr=False)
 
     @cached_property
     def record(self) -> RunRecord:
@@ -250,7 +250,7 @@ class Runner:
             active.services.default_model = model
         arguments = flow.signature.read_input(record.input)
         output = await self._launch(active, flow, arguments, None)
-        return RunResult(id=record.id, output=output, events=sink.events)
+        return RunResult(id=record.id, output=output, events=list(sink.events))
 
     def _recorded(self, run: str) -> RunRecord:
         with Journal(self.journal) as journal:
@@ -291,13 +291,12 @@ class Runner:
             writer = JournalWriter(store, lease, None if earlier is None else Summary.of(earlier))
             active = self._active(run, writer, source, self.budget, hear or self.on_event)
             active.outside = StoreOutside(store, lease.run) if store.is_lasting else None
-            events: list[Stored] = []
+            events: list[Event] = [] if earlier is None else list(earlier.events)
             if earlier is not None:
-                events = store.events(lease.run)
                 active.last_event = earlier.last_event
                 active.last_step = max(earlier.steps, default=0)
                 active.ledger.carry_over(earlier.usage, earlier.cost_usd)
-            active.listeners.append(cast("Hear", events.append))
+            active.listeners.append(events.append)
             try:
                 output = await self._launch(active, flow, arguments, origin)
             finally:

@@ -15,7 +15,6 @@ from agentflow.code import code_hash, target_of
 from agentflow.engine.run import Step
 from agentflow.engine.steps import Body, StepCall, current_frame, perform
 from agentflow.errors import AgentflowError, ToolError
-from agentflow.journal.reuse import Edits
 from agentflow.models.protocol import ToolSpec
 from agentflow.signature import Signature
 
@@ -49,6 +48,7 @@ class Tool(Generic[P, T]):
         self.effect, self.cache = effect, cache
         self.target = target_of(function)
         self._code = code_hash(function)
+        self._is_async = inspect.iscoroutinefunction(function)
         functools.update_wrapper(self, function)
 
     @property
@@ -81,9 +81,6 @@ class Tool(Generic[P, T]):
         async def body(_step: Step) -> T:
             return cast("T", self.signature.check_output(await self._invoke(arguments)))
 
-        def edit(edits: Edits) -> tuple[StepCall[T], Body[T]]:
-            return self._as_step(self.signature.bind((), {**arguments, **edits.input}), details)
-
         code = current_frame(self.name).run.code_details(self.name, self.target, self.code)
         step: StepCall[T] = StepCall(
             name=self.name,
@@ -94,7 +91,9 @@ class Tool(Generic[P, T]):
             effect=self.effect,
             cache=f"{self.target} {self.code()}" if self.cache else None,
             details={**details, **code, "effect": True} if self.effect else details | code,
-            edit=edit,
+            edit=lambda edits: self._as_step(
+                self.signature.bind((), {**arguments, **edits.input}), details
+            ),
         )
         return step, body
 
@@ -105,8 +104,8 @@ class Tool(Generic[P, T]):
     async def _invoke(self, arguments: dict[str, Any]) -> Any:
         args, kwargs = self.signature.split(arguments)
         try:
-            if inspect.iscoroutinefunction(self.function):
-                return await self.function(*args, **kwargs)
+            if self._is_async:
+                return await cast("Any", self.function)(*args, **kwargs)
             work = functools.partial(self.function, *args, **kwargs)
             return await uncancelled(anyio.to_thread.run_sync(work))
         except AgentflowError:

@@ -84,11 +84,14 @@ async def perform(call: StepCall[T], body: Body[T]) -> T:
             call, body = call.edit(edits)
     call.input = run.redactor.content(call.input)
     step = _begin(frame, call, key)
+    if call.effect:
+        step.mark_effect()
     run.idleness.begin(parent)
     try:
-        found = await _found(run, step, call)
-        if found is not None:
-            return call.read(found.output)
+        if run.source is not None or call.cache is not None:
+            found = await _found(run, step, call)
+            if found is not None:
+                return call.read(found.output)
         if call.effect:
             await _declare_effect(run, step)
         return await _work(run, step, call, body)
@@ -164,10 +167,6 @@ def _begin(frame: Frame, call: StepCall[Any], key: bytes) -> Step:
 
 async def _found(run: ActiveRun, step: Step, call: StepCall[Any]) -> Recorded | None:
     """Return the result that an earlier record or another run holds; None when the body has to run."""
-    if call.effect:
-        step.mark_effect()
-    if run.source is None and call.cache is None:
-        return None
     try:
         found = await _from_record(run, step, call)
         if found is None and call.cache is not None and run.outside is not None:
@@ -179,7 +178,7 @@ async def _found(run: ActiveRun, step: Step, call: StepCall[Any]) -> Recorded | 
         run.emit(StepFailed, step=step.number, failure=failure_of(error))
         raise
     if found is not None:
-        run.emit(StepFinished, step=step.number, output=found.output, details=found.details)
+        run.publish(_finished(run, step, found.output, found.details))
     return found
 
 
@@ -228,15 +227,14 @@ async def _fail(run: ActiveRun, step: Step, error: Exception) -> None:
 
 async def _finish(run: ActiveRun, step: Step, output: bytes) -> None:
     kept = _is_kept(run, step)
-    event = StepFinished(
-        number=run.next_event(),
-        at=run.clock(),
-        step=step.number,
-        output=output,
-        details=step.details,
-    )
-    run.publish(event, keep=kept)
+    run.publish(_finished(run, step, output, step.details), keep=kept)
     await _settle(run, kept)
+
+
+def _finished(run: ActiveRun, step: Step, output: bytes, details: dict[str, Any]) -> StepFinished:
+    return StepFinished(
+        number=run.next_event(), at=run.clock(), step=step.number, output=output, details=details
+    )
 
 
 def _is_kept(run: ActiveRun, step: Step) -> bool:

@@ -74,8 +74,15 @@ class Committer:
                 self._write_summary(release=False)
             self._connection.commit()
         except BaseException:
-            self._connection.rollback()
+            self._take_back()
             raise
+
+    def _take_back(self) -> None:
+        """Undo the transaction; a connection that cannot is of no more use, and the store undoes it."""
+        try:
+            self._connection.rollback()
+        except self._store.driver_errors:
+            self._connection.invalidate()
 
     def _begin(self, *, must_sync: bool, wait: bool = True) -> None:
         self._dialect.begin(self._cursor, must_sync, wait)

@@ -13,7 +13,7 @@ Payloads = dict[bytes, bytes]
 Fetch = Callable[[bytes], bytes]
 
 HASH_BYTES = 16
-INLINE_BYTES = 192
+INLINE_BYTES = 512
 _INLINE, _HASHED, _PARTS = b"=", b"#", b"+"
 
 

@@ -17,6 +17,7 @@ _HINTS = {
     "Permission denied": "make the folder writable or choose another with --journal",
     "Connection refused": "start the database server, or choose another with --journal",
     "password authentication": "check user and password of the URL",
+    "terminating connection": "the database server went away; what was committed is intact",
     "server closed the connection": "the database server went away; what was committed is intact",
 }
 

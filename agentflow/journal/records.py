@@ -4,7 +4,7 @@ Owns the reading side of the journal. A `RunRecord` grows by `apply`, one event 
 same fold serves a finished run, a live one and any moment in between.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -98,7 +98,10 @@ class StepRecord:
 
 @dataclass(kw_only=True)
 class RunRecord:
-    """One run as far as it is known; status None means that it has not ended."""
+    """One run as far as it is known; status None means that it has not ended.
+
+    `events` are those it was folded from, where it was read from a journal.
+    """
 
     id: str
     flow: str = ""
@@ -112,11 +115,12 @@ class RunRecord:
     failure: Failure | None = None
     steps: dict[int, StepRecord] = field(default_factory=dict)
     last_event: int = 0
+    events: Sequence[Event] = field(default=(), repr=False, compare=False)
 
     @classmethod
-    def of(cls, run: str, events: Iterable[Event]) -> "RunRecord":
+    def of(cls, run: str, events: Sequence[Event]) -> "RunRecord":
         """Return the fold of `events`."""
-        record = cls(id=run)
+        record = cls(id=run, events=events)
         for event in events:
             record.apply(event)
         return record

@@ -217,13 +217,23 @@ class Reuse:
 def latest(record: RunRecord) -> dict[bytes, StepRecord]:
     """Return the attempt that counts of every step: the last one that did the work.
 
-    Where a resume answered a step from the record, the step belongs to when it was first finished.
+    Where a resume answered a step from the record, the step belongs to when it was first finished;
+    also where the process died before it had written the answer.
     """
     steps: dict[bytes, StepRecord] = {}
     for step in record.steps.values():
-        if step.key not in steps or "origin" not in step.details:
+        earlier = steps.get(step.key)
+        if earlier is None or not ("origin" in step.details or _is_repeat(step, earlier)):
             steps[step.key] = step
     return steps
+
+
+def _is_repeat(step: StepRecord, earlier: StepRecord) -> bool:
+    """Whether a step that never ended asked for what an earlier attempt has the result of."""
+    same = earlier.input == step.input and (
+        earlier.details.get("version") == step.details.get("version")
+    )
+    return step.status == "running" and earlier.status == "succeeded" and same
 
 
 def path_to(record: RunRecord, step: StepRecord) -> list[StepRecord]:

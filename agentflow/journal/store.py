@@ -4,6 +4,7 @@ Owns the connection, the schema's version and the queries. SQLite runs in WAL mo
 never block the writer; PostgreSQL is the same code behind another URL.
 """
 
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,14 @@ from sqlalchemy import Connection, Engine, Row, create_engine, event, insert, in
 from sqlalchemy import update as update_rows
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    IntegrityError,
+    NoSuchModuleError,
+    OperationalError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
 from sqlalchemy.pool import StaticPool
 
 from agentflow.errors import JournalError, UnknownRunError
@@ -28,6 +36,7 @@ from agentflow.journal.rows import from_rows
 
 LOCK_WAIT_S = 30
 NAMES_A_QUERY = 500
+_VERSION = select(tables.meta.c.value).where(tables.meta.c.name == "schema")
 
 
 def default_journal() -> Path:
@@ -57,10 +66,10 @@ class Store:
     def __init__(self, journal: str | Path | None = None, *, create: bool = True) -> None:
         url = store_url(journal)
         self.name = _shown(url)
-        self._driver_errors: tuple[type[Exception], ...] = ()
+        self.driver_errors: tuple[type[Exception], ...] = ()
         with self.errors():
-            self.engine = _engine(url, self.name, create=create)
-            self._driver_errors = (self.engine.dialect.loaded_dbapi.Error,)
+            self.engine = _open_engine(url, self.name, create=create)
+            self.driver_errors = (self.engine.dialect.loaded_dbapi.Error,)
             try:
                 self._prepare(create=create)
             except BaseException:
@@ -87,7 +96,7 @@ class Store:
         try:
             yield
         except Exception as error:
-            if not isinstance(error, (SQLAlchemyError, OSError, *self._driver_errors)):
+            if not isinstance(error, (SQLAlchemyError, OSError, *self.driver_errors)):
                 raise
             raise journal_error(self.name, error) from error
 
@@ -198,7 +207,7 @@ class Store:
 
     def _prepare(self, *, create: bool) -> None:
         with self.engine.connect() as connection:
-            found = self._version(connection)
+            found = self._known_version(connection)
             is_foreign = found is None and bool(inspect(connection).get_table_names())
         if found == tables.SCHEMA_VERSION:
             return
@@ -215,11 +224,18 @@ class Store:
             elif found < tables.SCHEMA_VERSION:
                 self._migrate(connection, found)
 
+    def _known_version(self, connection: Connection) -> int | None:
+        """Return the version of the schema with one query where there is a journal."""
+        try:
+            return int(connection.execute(_VERSION).scalar_one())
+        except (OperationalError, ProgrammingError):  # most often because the table is not there
+            connection.rollback()
+            return self._version(connection)
+
     def _version(self, connection: Connection) -> int | None:
         if not inspect(connection).has_table(tables.meta.name):
             return None
-        query = select(tables.meta.c.value).where(tables.meta.c.name == "schema")
-        return int(connection.execute(query).scalar_one())
+        return int(connection.execute(_VERSION).scalar_one())
 
     def _lock_schema(self, connection: Connection) -> None:
         if not self.is_sqlite:
@@ -268,27 +284,53 @@ def _shown(url: str) -> str:
         raise JournalError(store=url, problem="not a path or database URL") from error
 
 
-def _engine(url: str, name: str, *, create: bool) -> Engine:
+def _open_engine(url: str, name: str, *, create: bool) -> Engine:
     parsed = make_url(url)
     if parsed.get_backend_name() not in ("sqlite", "postgresql"):
         raise JournalError(store=name, problem="only SQLite and PostgreSQL can hold a journal")
     if parsed.get_backend_name() == "postgresql":
         try:
-            return create_engine(parsed)
+            return _kept_engine(url)
         except (ImportError, NoSuchModuleError) as error:
             problem = "PostgreSQL needs its driver: pip install 'agentflow[postgres]'"
             raise JournalError(store=name, problem=problem) from error
-    memory = parsed.database in (None, "", ":memory:")
-    if not memory:
-        path = Path(str(parsed.database))
-        if not create and not path.exists():
-            raise JournalError(store=str(path), problem="no such journal; run something first")
-        path.parent.mkdir(parents=True, exist_ok=True)
+    if parsed.database in (None, "", ":memory:"):
+        return _engine(url)
+    path = Path(str(parsed.database))
+    if not create and not path.exists():
+        raise JournalError(store=str(path), problem="no such journal; run something first")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return _kept_engine(url)
+
+
+def _engine(url: str) -> Engine:
+    if not url.startswith("sqlite"):
+        return create_engine(url)
     arguments: dict[str, Any] = {"timeout": LOCK_WAIT_S, "check_same_thread": False}
-    options: dict[str, Any] = {"poolclass": StaticPool} if memory else {}
-    engine = create_engine(parsed, connect_args=arguments, **options)
+    options: dict[str, Any] = {"poolclass": StaticPool} if url == "sqlite://" else {}
+    engine = create_engine(url, connect_args=arguments, **options)
     event.listen(engine, "connect", _set_pragmas)
     return engine
+
+
+def _kept_engine(url: str) -> Engine:
+    """Return the engine of a lasting store: its compiled statements are kept, its connections are not."""
+    if url not in _engines:
+        _engines[url] = _engine(url)
+    return _engines[url]
+
+
+_engines: dict[str, Engine] = {}
+_inherited: list[dict[str, Engine]] = []
+
+
+def _forget_engines() -> None:
+    """In a forked child: neither use the parent's connections nor close them."""
+    _inherited.append(dict(_engines))
+    _engines.clear()
+
+
+os.register_at_fork(after_in_child=_forget_engines)
 
 
 def _create_tables(connection: Connection) -> None:

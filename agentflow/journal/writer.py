@@ -94,6 +94,8 @@ class JournalWriter:
                 await self._unhurt(self._appended)
         finally:
             self._renewing.cancel()
+            if self._trailing is not None:
+                self._trailing.cancel()
             self._lease.let_go()
             with self._store.errors():
                 self._committer.close(release=self._error is None)
