@@ -217,23 +217,21 @@ class Reuse:
 def latest(record: RunRecord) -> dict[bytes, StepRecord]:
     """Return the attempt that counts of every step: the last one that did the work.
 
-    Where a resume answered a step from the record, the step belongs to when it was first finished;
-    also where the process died before it had written the answer.
+    Later attempts may only have taken that result over, have been cut short while they did, or have
+    asked for something else and been refused; none of that undoes what was done.
     """
     steps: dict[bytes, StepRecord] = {}
     for step in record.steps.values():
         earlier = steps.get(step.key)
-        if earlier is None or not ("origin" in step.details or _is_repeat(step, earlier)):
+        if earlier is None or _rank(step) >= _rank(earlier):
             steps[step.key] = step
     return steps
 
 
-def _is_repeat(step: StepRecord, earlier: StepRecord) -> bool:
-    """Whether a step that never ended asked for what an earlier attempt has the result of."""
-    same = earlier.input == step.input and (
-        earlier.details.get("version") == step.details.get("version")
-    )
-    return step.status == "running" and earlier.status == "succeeded" and same
+def _rank(step: StepRecord) -> int:
+    if step.status != "succeeded":
+        return 0
+    return 1 if "origin" in step.details else 2
 
 
 def path_to(record: RunRecord, step: StepRecord) -> list[StepRecord]:

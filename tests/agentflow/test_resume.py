@@ -206,3 +206,20 @@ async def test_comments_and_layout_are_no_change() -> None:
         "# a comment\n\n\nasync def f(x):  # more\n    return (x in\n    {'a', 'b', 'c'})\n"
     )
     assert plain != compiled("async def f(x):\n    return x in {'a', 'b', 'd'}\n")
+
+
+async def test_a_refused_resume_undoes_nothing(journal: str) -> None:
+    run = await stopped(journal)
+
+    @flow(name="whole")
+    async def other() -> str:
+        return await pay(sum(await parallel(part(x) for x in (1, 5))))
+
+    state["healthy"] = True
+    with pytest.raises(DriftError):
+        await Runner(journal=journal).resume(other, run)
+    assert (await Runner(journal=journal).resume(whole, run)).output == "paid 6"
+    assert len([what for what in calls if what.startswith("measure")]) == 4, (
+        "nothing measured again"
+    )
+    assert (await Runner(journal=journal).replay(whole, run)).output == "paid 6"
