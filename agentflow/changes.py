@@ -4,9 +4,9 @@ Owns the look at the flows and tools that are loaded. What is not loaded yet is 
 first called: see `ActiveRun.code_details`.
 """
 
-import sys
 from typing import Any
 
+from agentflow.code import loaded
 from agentflow.errors import CodeChangedError
 from agentflow.journal.records import RunRecord
 from agentflow.journal.reuse import is_same_code, recorded_codes, steps_of
@@ -30,7 +30,7 @@ def check_code(record: RunRecord) -> None:
 def _code_now(target: str) -> str | None:
     """Return the code of a loaded flow or tool; None when it is not loaded, or local to a function."""
     module, _, path = target.partition(":")
-    found: Any = sys.modules.get(module)
+    found: Any = loaded(module)
     for name in path.split("."):
         found = getattr(found, name, None)
     code = getattr(found, "code", None)

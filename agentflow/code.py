@@ -8,13 +8,35 @@ of the function itself (so comments and layout do not count) and nothing that th
 import hashlib
 import sys
 from collections.abc import Callable
-from types import CodeType
+from pathlib import Path
+from types import CodeType, ModuleType
 from typing import Any
 
 
 def target_of(function: Callable[..., Any]) -> str:
-    """Return where a function can be imported from, as `module:name`."""
-    return f"{function.__module__}:{function.__qualname__}"
+    """Return where a function can be imported from, as `module:name`.
+
+    What a script defines is named by the script's file, so that other processes can import it.
+    """
+    module = function.__module__
+    return f"{_script() if module == '__main__' else module}:{function.__qualname__}"
+
+
+def loaded(module: str) -> ModuleType | None:
+    """Return a module of that name if it is loaded, also as the script that is running."""
+    if module == _script():
+        return sys.modules["__main__"]
+    return sys.modules.get(module)
+
+
+def _script() -> str:
+    """Return the name under which the running script could be imported; `__main__` without a file."""
+    main = sys.modules["__main__"]
+    spec = getattr(main, "__spec__", None)
+    if spec is not None:  # python -m
+        return str(spec.name)
+    file = getattr(main, "__file__", None)
+    return "__main__" if file is None else Path(file).stem
 
 
 def code_hash(function: Callable[..., Any]) -> str:

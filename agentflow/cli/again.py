@@ -1,7 +1,9 @@
 """Take up a recorded run: find its flow, its tools and the settings it ran under."""
 
+import sys
 from collections.abc import Awaitable, Callable
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from agentflow.budget import Budget
@@ -25,6 +27,7 @@ def recorded_run(run: str, journal: str | None) -> tuple[RunRecord, Flow[..., An
     with Journal(journal) as opened:
         record = opened.run(run)
     module, _, name = record.target.partition(":")
+    sys.path.append(str(Path.cwd()))  # last: nothing of the folder hides what is installed
     try:
         found = getattr(import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
@@ -32,7 +35,7 @@ def recorded_run(run: str, journal: str | None) -> tuple[RunRecord, Flow[..., An
     if not isinstance(found, Flow):
         problem = (
             f"run {record.id} belongs to flow {record.target}, which cannot be imported from here; "
-            "run this where the module can be found, or use Runner in your own code"
+            "run this in its folder, or use Runner in your own code"
         )
         raise JournalError(store=str(journal or "default"), problem=problem)
     return record, found

@@ -174,3 +174,16 @@ def test_a_run_whose_process_was_killed_is_shown_as_stopped(folder: Path) -> Non
     assert "stopped" in agentflow(folder, "runs").stdout
     assert agentflow(folder, "resume", "killed").stdout.strip() == "published page 0, page 1"
     assert sorted(fetched(folder)) == ["0", "1"]
+
+
+def test_a_run_of_a_script_is_resumed_from_its_folder(folder: Path) -> None:
+    with (folder / "reports.py").open("a") as script:
+        script.write('\nif __name__ == "__main__":\n    Runner(journal="j.db").run(report, 2)\n')
+    (folder / "closed").touch()
+    environment = {"PATH": "", "HOME": str(folder), "AGENTFLOW_JOURNAL": str(folder / "j.db")}
+    subprocess.run([sys.executable, "reports.py"], cwd=folder, env=environment, capture_output=True)
+    (folder / "closed").unlink()
+    command = [sys.executable, "-m", "agentflow.cli.main", "resume", "last"]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "published page 0, page 1"

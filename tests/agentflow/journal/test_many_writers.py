@@ -1,0 +1,62 @@
+"""Several processes write different runs to one store at once, and readers look on."""
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from agentflow import Journal
+
+PROGRAM = """
+    import sys
+    import anyio
+    from agentflow import Runner, flow, parallel, tool
+
+    @tool
+    async def work(x: int) -> int:
+        await anyio.sleep(0.001)
+        return x
+
+    @flow
+    async def branch(start: int) -> int:
+        return sum([await work(start + step) for step in range(10)])
+
+    @flow
+    async def whole(first: int) -> int:
+        return sum(await parallel(branch(first + start) for start in range(0, 100, 10)))
+
+    runner = Runner(journal=sys.argv[1])
+    for number in range(3):
+        anyio.run(runner.run_as, f"{sys.argv[2]}-{number}", whole, int(sys.argv[2]) * 1000)
+"""
+PROCESSES = 5
+
+
+@pytest.mark.slow
+def test_processes_share_a_store_without_losing_or_mixing_anything(
+    any_journal: str, tmp_path: Path
+) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(textwrap.dedent(PROGRAM))
+    running = [
+        subprocess.Popen(
+            [sys.executable, program, any_journal, str(number)], stderr=subprocess.PIPE, text=True
+        )
+        for number in range(PROCESSES)
+    ]
+    for process in running:
+        _out, errors = process.communicate(timeout=100)
+        assert process.returncode == 0, errors
+    with Journal(any_journal) as journal:
+        heads = journal.heads()
+        assert len(heads) == 3 * PROCESSES
+        assert {(head.status, head.steps) for head in heads} == {("succeeded", 111)}
+        for head in heads:
+            record = journal.run(head.id)
+            first = int(head.id.partition("-")[0]) * 1000
+            assert record.value() == sum(range(first, first + 100))
+            assert [event.number for event in record.events] == list(
+                range(1, len(record.events) + 1)
+            )
