@@ -22,7 +22,7 @@ from agentflow.engine.idle import Idleness
 from agentflow.engine.launch import launch
 from agentflow.engine.ledger import Ledger
 from agentflow.engine.people import Question
-from agentflow.engine.run import ActiveRun, Durability, Sink, Source
+from agentflow.engine.run import ActiveRun, Durability, Source
 from agentflow.errors import RunPausedError, UnknownRunError
 from agentflow.flows import Flow
 from agentflow.forks import Change, ForkPlan, fork_point, fork_settings, plan_of, root_arguments
@@ -224,7 +224,7 @@ class Runner:
         record = self._recorded(run)
         point, edits = fork_point(record, at, change or Change())
         source = self._off(record, point, edits, is_dry=True)
-        active = self._active(record.id, MemorySink(), source, Budget(), None)
+        active = self._active(record.id, source, Budget(), None)
         active.services.default_model = _recorded_model(record)
         try:
             await self._launch(active, flow, root_arguments(flow, record, point, edits), None)
@@ -243,14 +243,15 @@ class Runner:
             Exception: What the run raised, if it failed.
         """
         record = self._recorded(run)
-        sink = MemorySink()
-        active = self._active(record.id, sink, Replay(record), Budget(), self.on_event)
+        events: list[Event] = []
+        active = self._active(record.id, Replay(record), Budget(), self.on_event)
+        active.listeners.append(events.append)
         active.last_step = max(record.steps, default=0)  # for steps that the record does not know
         if model := _recorded_model(record):  # a planner may act by the kind of model
             active.services.default_model = model
         arguments = flow.signature.read_input(record.input)
         output = await self._launch(active, flow, arguments, None)
-        return RunResult(id=record.id, output=output, events=list(sink.events))
+        return RunResult(id=record.id, output=output, events=events)
 
     def _recorded(self, run: str) -> RunRecord:
         with Journal(self.journal) as journal:
@@ -285,18 +286,22 @@ class Runner:
         origin: dict[str, Any] | None = None,
         hear: Hear | None = None,
     ) -> RunResult[T]:
+        active = self._active(run, source, self.budget, hear or self.on_event)
+        events: list[Event] = []
+        if earlier is not None:
+            events = list(earlier.events)
+            active.last_event, active.last_step = (
+                earlier.last_event,
+                max(earlier.steps, default=0),
+            )
+            active.ledger.carry_over(earlier.usage, earlier.cost_usd)
+        active.listeners.append(events.append)
         store = Store(self.journal)
         try:
             lease = store.new_run(run) if earlier is None else store.claim_run(run)
             writer = JournalWriter(store, lease, None if earlier is None else Summary.of(earlier))
-            active = self._active(run, writer, source, self.budget, hear or self.on_event)
+            active.sink = writer
             active.outside = StoreOutside(store, lease.run) if store.is_lasting else None
-            events: list[Event] = [] if earlier is None else list(earlier.events)
-            if earlier is not None:
-                active.last_event = earlier.last_event
-                active.last_step = max(earlier.steps, default=0)
-                active.ledger.carry_over(earlier.usage, earlier.cost_usd)
-            active.listeners.append(events.append)
             try:
                 output = await self._launch(active, flow, arguments, origin)
             finally:
@@ -328,12 +333,12 @@ class Runner:
             await cast("LiveServices", active.services).aclose()
 
     def _active(
-        self, run: str, sink: Sink, source: Source | None, budget: Budget, hear: Hear | None
+        self, run: str, source: Source | None, budget: Budget, hear: Hear | None
     ) -> ActiveRun:
         return ActiveRun(
             id=run,
             ledger=Ledger(budget),
-            sink=sink,
+            sink=MemorySink(),
             services=self._services(),
             source=source,
             durability=self.durability,

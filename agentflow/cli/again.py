@@ -1,10 +1,13 @@
 """Take up a recorded run: find its flow, its tools and the settings it ran under."""
 
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+import click
+from pydantic import ValidationError
 
 from agentflow.budget import Budget
 from agentflow.cli.carry import Job
@@ -48,8 +51,9 @@ def job_like(
     *,
     run: str,
     announcement: str,
+    budget: Sequence[str] = (),
 ) -> Job:
-    """Return a job under the settings of a recorded run.
+    """Return a job under the settings of a recorded run; `budget` changes limits, as `steps=500`.
 
     Raises:
         PluginError: One of its tools is not installed.
@@ -62,8 +66,26 @@ def job_like(
         start=start,
         model=ModelSpec(**model) if model else None,
         tools=find_tools(settings.get("tools", [])),
-        budget=Budget(**settings.get("budget", {})),
+        budget=changed_budget(settings.get("budget", {}), budget),
         journal=journal,
-        redact=tuple(settings.get("redact", ())),
+        redact=settings.get("redact", ()),
         cache_models=bool(settings.get("cache_models")),
     )
+
+
+def changed_budget(recorded: dict[str, Any], changes: Sequence[str]) -> Budget:
+    """Return a recorded budget with changes such as `steps=500`; `steps=` takes the limit away.
+
+    Raises:
+        click.BadParameter: A change is none.
+    """
+    limits = dict(recorded)
+    for change in changes:
+        name, _, value = change.partition("=")
+        limits[name] = value or None
+    try:
+        return Budget(**limits)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        problem = f"{first['loc'][0]}: {first['msg']}; limits are {', '.join(Budget.model_fields)}"
+        raise click.BadParameter(problem, param_hint="--budget") from error

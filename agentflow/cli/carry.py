@@ -6,7 +6,7 @@ on standard output, and the exit code. `run`, `resume` and `fork` differ in the 
 
 import json
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,7 +45,7 @@ class Job:
     tools: Mapping[str, Tool[..., Any]]
     budget: Budget
     journal: str | None
-    redact: tuple[str, ...] = ()
+    redact: Mapping[str, str] | Sequence[str] = ()
     cache_models: bool = False
 
 

@@ -17,18 +17,33 @@ from agentflow.runner import Runner, RunResult
     is_flag=True,
     help="Go on although the code has changed: what changed runs again, the rest is kept.",
 )
+@click.option(
+    "--budget",
+    "-b",
+    multiple=True,
+    metavar="LIMIT=VALUE",
+    help="Change a limit of the run, e.g. tokens=100000; without a value it is taken away.",
+)
 @click.option("--journal", "-j", help="Journal file or database URL.", envvar="AGENTFLOW_JOURNAL")
 @click.option("--quiet", "-q", is_flag=True, help="Print the answer and nothing else.")
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object: answer, checks, usage."
 )
-def resume(run: str, accept_changes: bool, journal: str | None, quiet: bool, as_json: bool) -> None:
+def resume(
+    run: str,
+    accept_changes: bool,
+    budget: tuple[str, ...],
+    journal: str | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
     r"""Go on with a run that was stopped, failed or waits for an answer; finished steps are kept.
 
     Runs of task files, and of flows that can be imported from here.
 
     \b
     agentflow resume last
+    agentflow resume last --budget tokens=200000
     """
     record, flow = recorded_run(run, journal)
     if record.status == "succeeded":
@@ -41,5 +56,5 @@ def resume(run: str, accept_changes: bool, journal: str | None, quiet: bool, as_
 
     done = sum(step.status == "succeeded" for step in record.steps.values())
     announcement = f"resuming {record.id}: {done} of {len(record.steps)} steps are done"
-    job = job_like(record, journal, start, run=record.id, announcement=announcement)
+    job = job_like(record, journal, start, run=record.id, announcement=announcement, budget=budget)
     sys.exit(carry_out(job, quiet=quiet, as_json=as_json))

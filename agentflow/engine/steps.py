@@ -92,8 +92,6 @@ async def perform(call: StepCall[T], body: Body[T]) -> T:
             found = await _found(run, step, call)
             if found is not None:
                 return call.read(found.output)
-        if call.effect:
-            await _declare_effect(run, step)
         return await _work(run, step, call, body)
     finally:
         run.idleness.end(parent)
@@ -102,6 +100,8 @@ async def perform(call: StepCall[T], body: Body[T]) -> T:
 async def _work(run: ActiveRun, step: Step, call: StepCall[T], body: Body[T]) -> T:
     token = FRAME.set(Frame(run, step, step.key))
     try:
+        if call.effect:
+            await _declare_effect(run, step)
         if run.ledger.budget.seconds is not None and step.is_leaf:
             value = await _within_time(run, step, body)
         else:

@@ -44,6 +44,8 @@ class Committer:
             if release:
                 self._begin(must_sync=False)
                 self._write_summary(release=True)
+                if self._summary.status == "succeeded":  # the answers are part of the record now
+                    self._cursor.execute(self._dialect.empty_inbox, (self._lease.run,))
                 self._connection.commit()
         finally:
             self._connection.close()
@@ -133,6 +135,7 @@ class _Statements:
         # What is there already is the same content.
         self.payloads = f"{self._insert(tables.payloads)} ON CONFLICT DO NOTHING"
         self.answers = f"{self._insert(tables.answers)} ON CONFLICT DO NOTHING"
+        self.empty_inbox = f"DELETE FROM inbox WHERE run = {mark}"  # noqa: S608 - own names
         self.epoch = f"SELECT epoch FROM runs WHERE number = {mark}{lock}"  # noqa: S608 - own names
 
     def _insert(self, table: Table) -> str:

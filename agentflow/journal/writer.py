@@ -44,9 +44,9 @@ class JournalWriter:
         self._is_flushing_soon = False
         self._job: asyncio.Future[None] | None = None
         self._error: JournalError | None = None
-        lease.hold()
         with store.errors():
             self._committer = Committer(store, lease, summary or Summary())
+        lease.hold()
         self._trailing: asyncio.TimerHandle | None = None
         self._renewing = self._loop.call_later(RENEW_S, self._renew)
 

@@ -187,3 +187,21 @@ def test_a_run_of_a_script_is_resumed_from_its_folder(folder: Path) -> None:
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "published page 0, page 1"
+
+
+def test_a_run_that_its_budget_stopped_goes_on_with_a_larger_one(folder: Path) -> None:
+    script = """
+        import anyio, reports
+        from agentflow import Budget, Runner
+        try:
+            anyio.run(Runner(journal="j.db", budget=Budget(steps=3)).run_as, "small", reports.report, 2)
+        except Exception as error:
+            print(error)
+    """
+    assert "budget of 3 steps" in python(folder, "-c", textwrap.dedent(script)).stdout
+    assert "budget of 3 steps" in agentflow(folder, "resume", "small", code=4).stderr
+    refused = agentflow(folder, "resume", "small", "--budget", "stepz=9", code=2)
+    assert "limits are tokens, usd" in refused.stderr
+    done = agentflow(folder, "resume", "small", "--budget", "steps=50")
+    assert done.stdout.strip() == "published page 0, page 1"
+    assert sorted(fetched(folder)) == ["0", "1"]
