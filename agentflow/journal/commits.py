@@ -14,10 +14,11 @@ from sqlalchemy import Table
 from agentflow.errors import LeaseLostError
 from agentflow.journal import tables
 from agentflow.journal.content import Payloads, pack
+from agentflow.journal.engines import LOCK_WAIT_S
 from agentflow.journal.events import StepFinished, Stored
 from agentflow.journal.lease import LEASE_S, RENEW_S, Lease
 from agentflow.journal.rows import to_rows
-from agentflow.journal.store import LOCK_WAIT_S, Store
+from agentflow.journal.store import Store
 from agentflow.journal.summary import Summary
 
 REMEMBERED_HASHES = 50_000

@@ -1,59 +1,30 @@
-"""Open a journal's database and read it.
+"""One journal database: its schema and its queries.
 
-Owns the connection, the schema's version and the queries. SQLite runs in WAL mode, so that readers
-never block the writer; PostgreSQL is the same code behind another URL.
+The same code serves SQLite and PostgreSQL; how they are opened is in `engines.py`.
 """
 
-import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-from sqlalchemy import Connection, Engine, Row, create_engine, event, insert, inspect, select, text
+from sqlalchemy import Connection, Row, insert, inspect, select, text
 from sqlalchemy import update as update_rows
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import (
-    ArgumentError,
-    IntegrityError,
-    NoSuchModuleError,
-    OperationalError,
-    ProgrammingError,
-    SQLAlchemyError,
-)
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
 
 from agentflow.errors import JournalError, UnknownRunError
 from agentflow.journal import tables
 from agentflow.journal.content import names_in
+from agentflow.journal.engines import let_go, open_engine, shown_url, store_url
 from agentflow.journal.events import Stored
 from agentflow.journal.failures import journal_error
 from agentflow.journal.lease import Lease, claim
 from agentflow.journal.rows import from_rows
 
-LOCK_WAIT_S = 30
 NAMES_A_QUERY = 500
 _VERSION = select(tables.meta.c.value).where(tables.meta.c.name == "schema")
-
-
-def default_journal() -> Path:
-    """Return where runs are kept unless a path or URL is given."""
-    return platformdirs.user_data_path("agentflow") / "journal.db"
-
-
-def store_url(journal: str | Path | None) -> str:
-    """Return the database URL of `journal`: a URL, a file path, `:memory:`, or None for the default."""
-    if journal is None:
-        journal = default_journal()
-    name = str(journal)
-    if name == ":memory:":
-        return "sqlite://"
-    if name.startswith(("postgres://", "postgresql://")):  # the driver that our extra installs
-        return "postgresql+psycopg://" + name.partition("://")[2]
-    return name if "://" in name else f"sqlite:///{Path(name).expanduser().resolve()}"
 
 
 class Store:
@@ -65,10 +36,11 @@ class Store:
 
     def __init__(self, journal: str | Path | None = None, *, create: bool = True) -> None:
         url = store_url(journal)
-        self.name = _shown(url)
+        self.name = shown_url(url)
         self.driver_errors: tuple[type[Exception], ...] = ()
+        self._is_closed = False
         with self.errors():
-            self.engine = _open_engine(url, self.name, create=create)
+            self.engine = open_engine(url, self.name, create=create)
             self.driver_errors = (self.engine.dialect.loaded_dbapi.Error,)
             try:
                 self._prepare(create=create)
@@ -77,8 +49,10 @@ class Store:
                 raise
 
     def close(self) -> None:
-        """Close the connections."""
-        self.engine.dispose()
+        """Close the connections that nobody else in this process uses; doing it twice changes nothing."""
+        if not self._is_closed:
+            self._is_closed = True
+            let_go(self.engine)
 
     @property
     def is_sqlite(self) -> bool:
@@ -277,71 +251,7 @@ class Payloads:
         return data
 
 
-def _shown(url: str) -> str:
-    try:
-        return make_url(url).render_as_string(hide_password=True).removeprefix("sqlite:///")
-    except ArgumentError as error:
-        raise JournalError(store=url, problem="not a path or database URL") from error
-
-
-def _open_engine(url: str, name: str, *, create: bool) -> Engine:
-    parsed = make_url(url)
-    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
-        raise JournalError(store=name, problem="only SQLite and PostgreSQL can hold a journal")
-    if parsed.get_backend_name() == "postgresql":
-        try:
-            return _kept_engine(url)
-        except (ImportError, NoSuchModuleError) as error:
-            problem = "PostgreSQL needs its driver: pip install 'agentflow[postgres]'"
-            raise JournalError(store=name, problem=problem) from error
-    if parsed.database in (None, "", ":memory:"):
-        return _engine(url)
-    path = Path(str(parsed.database))
-    if not create and not path.exists():
-        raise JournalError(store=str(path), problem="no such journal; run something first")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return _kept_engine(url)
-
-
-def _engine(url: str) -> Engine:
-    if not url.startswith("sqlite"):
-        return create_engine(url)
-    arguments: dict[str, Any] = {"timeout": LOCK_WAIT_S, "check_same_thread": False}
-    options: dict[str, Any] = {"poolclass": StaticPool} if url == "sqlite://" else {}
-    engine = create_engine(url, connect_args=arguments, **options)
-    event.listen(engine, "connect", _set_pragmas)
-    return engine
-
-
-def _kept_engine(url: str) -> Engine:
-    """Return the engine of a lasting store: its compiled statements are kept, its connections are not."""
-    if url not in _engines:
-        _engines[url] = _engine(url)
-    return _engines[url]
-
-
-_engines: dict[str, Engine] = {}
-_inherited: list[dict[str, Engine]] = []
-
-
-def _forget_engines() -> None:
-    """In a forked child: neither use the parent's connections nor close them."""
-    _inherited.append(dict(_engines))
-    _engines.clear()
-
-
-os.register_at_fork(after_in_child=_forget_engines)
-
-
 def _create_tables(connection: Connection) -> None:
     tables.metadata.create_all(connection)
     row = {"name": "schema", "value": str(tables.SCHEMA_VERSION)}
     connection.execute(insert(tables.meta).values(row))
-
-
-def _set_pragmas(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # transactions begin where we say, see `Store.writing`
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=NORMAL")  # the writer asks for FULL where it must
-    cursor.close()
