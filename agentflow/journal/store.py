@@ -201,7 +201,7 @@ class Store:
     def _known_version(self, connection: Connection) -> int | None:
         """Return the version of the schema with one query where there is a journal."""
         try:
-            return int(connection.execute(_VERSION).scalar_one())
+            return self._read_version(connection)
         except (OperationalError, ProgrammingError):  # most often because the table is not there
             connection.rollback()
             return self._version(connection)
@@ -209,7 +209,14 @@ class Store:
     def _version(self, connection: Connection) -> int | None:
         if not inspect(connection).has_table(tables.meta.name):
             return None
-        return int(connection.execute(_VERSION).scalar_one())
+        return self._read_version(connection)
+
+    def _read_version(self, connection: Connection) -> int:
+        found = connection.execute(_VERSION).scalar_one_or_none()
+        if found is None or not str(found).isdigit():
+            problem = f"its schema version is {found!r}: the file is damaged; restore a copy"
+            raise JournalError(store=self.name, problem=problem)
+        return int(found)
 
     def _lock_schema(self, connection: Connection) -> None:
         if not self.is_sqlite:

@@ -150,3 +150,13 @@ async def test_a_migration_that_is_cut_short_has_not_happened(
             Journal(old_journal)
     with Journal(old_journal) as journal:
         assert journal.run("00000001finished").value() == 342
+
+
+@pytest.mark.parametrize("version", ["two", "", None])
+async def test_a_damaged_version_is_a_typed_error(old_journal: str, version: str | None) -> None:
+    with sqlite3.connect(old_journal) as connection:
+        connection.execute("DELETE FROM agentflow_meta")
+        if version is not None:
+            connection.execute("INSERT INTO agentflow_meta VALUES ('schema', ?)", (version,))
+    with pytest.raises(JournalError, match="schema version is .*damaged"):
+        Journal(old_journal)
