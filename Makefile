@@ -30,8 +30,11 @@ weights: $(READY) # the small models that the tests run
 	$(BIN)/agentflow models pull smollm2-135m
 	$(BIN)/agentflow models pull qwen2.5-coder-0.5b
 
-test-long: $(READY) weights ## Run the long tests: the demo many times over
+test-long: $(READY) weights ## Run all long tests: the fault storms, the demo many times over
 	$(BIN)/pytest -m long --timeout 3600
+
+test-faults: $(READY) ## Kill runs hundreds of times and look whether the journal holds
+	$(BIN)/pytest tests/faults -m long --timeout 3600
 
 bench: $(READY) ## Measure against peers, in one run
 	$(BIN)/pip install --quiet --require-hashes -r requirements-bench.lock
@@ -64,4 +67,4 @@ $(READY): pyproject.toml requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $(READY)
 
-.PHONY: help demo test check lint weights test-long bench format wheel lock clean
+.PHONY: help demo test check lint weights test-long test-faults bench format wheel lock clean

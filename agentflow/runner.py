@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 import anyio
+import anyio.to_thread
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from agentflow.budget import Budget
+from agentflow.cancelling import uncancelled
 from agentflow.changes import check_code
 from agentflow.engine.idle import Idleness
 from agentflow.engine.launch import launch
@@ -28,6 +30,7 @@ from agentflow.flows import Flow
 from agentflow.forks import Change, ForkPlan, fork_point, fork_settings, plan_of, root_arguments
 from agentflow.journal.events import Event
 from agentflow.journal.journal import Journal
+from agentflow.journal.lease import Lease
 from agentflow.journal.memory import MemorySink
 from agentflow.journal.outside import StoreOutside
 from agentflow.journal.records import RunRecord, StepRecord
@@ -255,7 +258,13 @@ class Runner:
 
     def _recorded(self, run: str) -> RunRecord:
         with Journal(self.journal) as journal:
-            return journal.run(run)
+            record = journal.run(run)
+        if not record.last_event:
+            problem = (
+                f"run {record.id} was stopped before anything of it was written; start it again"
+            )
+            raise UnknownRunError(store=str(self.journal or "default"), problem=problem)
+        return record
 
     def _off(
         self, record: RunRecord, point: StepRecord, edits: Edits, *, is_dry: bool = False
@@ -296,9 +305,10 @@ class Runner:
             )
             active.ledger.carry_over(earlier.usage, earlier.cost_usd)
         active.listeners.append(events.append)
-        store = Store(self.journal)
+        # In a thread: a locked file may keep it waiting.
+        opening = anyio.to_thread.run_sync(self._claimed, run, earlier is None)
+        store, lease = await uncancelled(opening)
         try:
-            lease = store.new_run(run) if earlier is None else store.claim_run(run)
             writer = JournalWriter(store, lease, None if earlier is None else Summary.of(earlier))
             active.sink = writer
             active.outside = StoreOutside(store, lease.run) if store.is_lasting else None
@@ -309,6 +319,14 @@ class Runner:
         finally:
             store.close()
         return RunResult(id=run, output=output, events=events)
+
+    def _claimed(self, run: str, is_new: bool) -> tuple[Store, Lease]:
+        store = Store(self.journal)
+        try:
+            return store, store.new_run(run) if is_new else store.claim_run(run)
+        except BaseException:
+            store.close()
+            raise
 
     async def _launch(
         self,

@@ -1,8 +1,11 @@
 """What every test may use: one event loop backend, a journal of its own."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.postgres import NoServerError, Server, running_server
 
 
 @pytest.fixture
@@ -12,9 +15,40 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> str:
-    """A path for a journal that does not exist yet."""
+def sqlite_journal(tmp_path: Path) -> str:
+    """A path for a journal that does not exist yet; for tests that look into the file."""
     return str(tmp_path / "journal.db")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL server, started when a test first asks for one."""
+    try:
+        with running_server() as server:
+            yield server
+    except NoServerError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def postgres_journal(postgres: Server) -> Iterator[str]:
+    """The URL of a database of its own, without a journal in it yet."""
+    with postgres.database() as url:
+        yield url
+
+
+@pytest.fixture
+def journal(sqlite_journal: str) -> str:
+    """A journal that does not exist yet; tests of the journal itself get one of every kind."""
+    return sqlite_journal
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def any_journal(request: pytest.FixtureRequest) -> str:
+    """A journal that does not exist yet: in a file, then in PostgreSQL."""
+    kind = "sqlite_journal" if request.param == "sqlite" else "postgres_journal"
+    found: str = request.getfixturevalue(kind)
+    return found
 
 
 @pytest.fixture(autouse=True)

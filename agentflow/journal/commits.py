@@ -7,6 +7,7 @@ first looks whether the run still belongs to this process.
 
 import sqlite3
 import time
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import Table
@@ -49,6 +50,8 @@ class Committer:
                     self._cursor.execute(self._dialect.empty_inbox, (self._lease.run,))
                 self._connection.commit()
         finally:
+            with suppress(*self._store.driver_errors):  # of a connection that is lost already
+                self._cursor.close()
             self._connection.close()
 
     @property

@@ -6,7 +6,7 @@ races, failures and cancellations fall the same way again.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from agentflow.cancelling import settled
 from agentflow.errors import AgentflowError, DriftError, MissingStepError, rebuild
@@ -29,7 +29,8 @@ class Replay:
         self._interrupted = record.status not in ("succeeded", "failed")
         self._steps = latest(record)
         self._fork = ForkPoint.of(record)
-        self._turns = _Turns(step for step in self._steps.values() if _is_answer(step))
+        answers = [step for step in self._steps.values() if _is_answer(step)]
+        self._turns = _Turns(answers, _near_cancelled(record))
 
     async def take(self, asked: Asked) -> Recorded | None:
         """Return the recorded result of a step; None when its body has to run: it is no leaf.
@@ -131,18 +132,24 @@ class Replay:
 
 
 class _Turns:
-    """Who may have its answer now: one at a time, in the recorded order of finishing."""
+    """Who may have its answer now: one at a time, in the recorded order of finishing.
 
-    def __init__(self, steps: Iterable[StepRecord]) -> None:
+    What a cancelled branch had begun may never be asked for here, if the cancellation comes earlier:
+    when nothing else happens, such answers are passed over.
+    """
+
+    def __init__(self, steps: Iterable[StepRecord], unsure: Container[bytes]) -> None:
         ordered = sorted(steps, key=lambda step: step.finished_event)
         self._order = [step.key for step in ordered]
+        self._positions = {key: position for position, key in enumerate(self._order)}
+        self._unsure = unsure
         self.given = 0
         self._waiting: dict[bytes, asyncio.Future[None]] = {}
+        self._quiet: asyncio.TimerHandle | None = None
 
     def release_all(self) -> None:
         for future in self._waiting.values():
-            if not future.done():
-                future.set_result(None)
+            _release(future)
 
     async def wait(self, key: bytes, patience_s: float) -> None:
         """Return when it is the turn of `key`, even in a branch that is being cancelled.
@@ -152,23 +159,50 @@ class _Turns:
         Raises:
             TimeoutError: Its turn does not come.
         """
-        if self._order[self.given] != key:
-            loop = asyncio.get_running_loop()
-            future = self._waiting[key] = loop.create_future()
-            timer = loop.call_later(patience_s, _time_out, future)
-            try:
-                await settled(future)
-            finally:
-                timer.cancel()
-        self.given += 1
+        position = self._positions[key]
+        if position > self.given:
+            await self._wait(key, patience_s)
+        if position >= self.given:
+            self.given = position + 1
         # One turn of the loop lets the consumer of this answer go on before the next one is given.
         asyncio.get_running_loop().call_soon(self._release_next)
 
+    async def _wait(self, key: bytes, patience_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        future = self._waiting[key] = loop.create_future()
+        timer = loop.call_later(patience_s, _time_out, future)
+        self._watch()
+        try:
+            await settled(future)
+        finally:
+            del self._waiting[key]
+            timer.cancel()
+
     def _release_next(self) -> None:
         following = self._order[self.given] if self.given < len(self._order) else b""
-        future = self._waiting.get(following)
-        if future is not None and not future.done():
-            future.set_result(None)
+        if following in self._waiting:
+            _release(self._waiting[following])
+        self._watch()
+
+    def _watch(self) -> None:
+        if self._quiet is not None:
+            self._quiet.cancel()
+        self._quiet = None
+        if self._waiting:
+            self._quiet = asyncio.get_running_loop().call_later(QUIET_S, self._pass_over)
+
+    def _pass_over(self) -> None:
+        """Release the first that waits, if those before it need never be asked for."""
+        if not self._waiting:
+            return
+        first = min(self._waiting, key=self._positions.__getitem__)
+        if all(key in self._unsure for key in self._order[self.given : self._positions[first]]):
+            _release(self._waiting[first])
+
+
+def _release(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 def _time_out(future: "asyncio.Future[None]") -> None:
@@ -187,6 +221,18 @@ def _is_answer(step: StepRecord) -> bool:
     done = step.status in ("succeeded", "failed")
     whole = step.kind == "code" or "origin" in step.details
     return done and (step.kind in LEAVES or (whole and not step.children))
+
+
+def _near_cancelled(record: RunRecord) -> set[bytes]:
+    """Return the steps below one of which a part failed or was cancelled.
+
+    A cancellation that comes a little earlier than in the recording may keep them from being asked for.
+    """
+    unsure: set[bytes] = set()
+    for step in record.steps.values():
+        if any(child.status in ("cancelled", "failed") for child in step.children):
+            unsure.update(below.key for below in step.walk())
+    return unsure
 
 
 def _result(step: StepRecord) -> Recorded:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, inspect, select, text
+from sqlalchemy import Connection, Row, exists, insert, inspect, select, text
 from sqlalchemy import update as update_rows
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
@@ -88,9 +88,19 @@ class Store:
                 return claim(connection, self.name, int(number))
         except JournalError as error:
             if isinstance(error.__cause__, IntegrityError):
-                problem = f"there is a run {run} already"
-                raise JournalError(store=self.name, problem=problem) from error
+                return self._claim_empty(run, error)
             raise
+
+    def _claim_empty(self, run: str, error: JournalError) -> Lease:
+        """Claim a run whose process died before it had written anything."""
+        columns = tables.runs.c
+        query = select(columns.number).where(columns.id == run)
+        begun = exists().where(tables.events.c.run == columns.number)
+        with self.errors(), self.writing() as connection:
+            number = connection.execute(query.where(~begun)).scalar()
+            if number is not None:
+                return claim(connection, self.name, int(number))
+        raise JournalError(store=self.name, problem=f"there is a run {run} already") from error
 
     def claim_run(self, run: str) -> Lease:
         """Claim an existing run, to go on with it.

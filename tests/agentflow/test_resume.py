@@ -3,9 +3,16 @@
 import pytest
 
 from agentflow import Budget, Runner, flow, idempotency_key, parallel, tool
-from agentflow.errors import BudgetExceededError, CodeChangedError, DriftError
+from agentflow.errors import (
+    BudgetExceededError,
+    CodeChangedError,
+    DriftError,
+    JournalError,
+    UnknownRunError,
+)
 from agentflow.flows import Flow
 from agentflow.journal.journal import Journal
+from agentflow.journal.store import Store
 
 pytestmark = pytest.mark.anyio
 
@@ -223,3 +230,15 @@ async def test_a_refused_resume_undoes_nothing(journal: str) -> None:
         "nothing measured again"
     )
     assert (await Runner(journal=journal).replay(whole, run)).output == "paid 6"
+
+
+async def test_a_run_that_died_before_its_first_word_can_be_started_again(journal: str) -> None:
+    store = Store(journal)
+    store.new_run("stillborn")
+    store.close()
+    state["healthy"] = True
+    with pytest.raises(UnknownRunError, match="start it again"):
+        await Runner(journal=journal).resume(whole, "stillborn")
+    assert (await Runner(journal=journal).run_as("stillborn", whole)).output == "paid 6"
+    with pytest.raises(JournalError, match="there is a run stillborn already"):
+        await Runner(journal=journal).run_as("stillborn", whole)

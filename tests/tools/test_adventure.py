@@ -1,7 +1,5 @@
 """A real text game: resumed, forked and replayed from its recorded commands."""
 
-from collections.abc import Iterator
-
 import pytest
 from adventure.game import Game
 from agentflow_tools.adventure import Adventure
@@ -27,7 +25,7 @@ stop_before: list[str] = []
 
 
 @pytest.fixture(autouse=True)
-def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def watched(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep what the real game is told, in this process."""
     real = Game.do_command
 
@@ -39,7 +37,6 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(Game, "do_command", do_command)
     told.clear()
     stop_before.clear()
-    yield
 
 
 @flow

@@ -1,8 +1,6 @@
 """The journal: what is written, when it is committed, and that it reads back whole."""
 
-import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -34,6 +32,15 @@ from agentflow.journal.writer import JournalWriter
 from tests.parts import shape
 
 pytestmark = pytest.mark.anyio
+
+
+def query(journal: str, statement: str) -> int:
+    """Return the number that another connection finds."""
+    store = Store(journal, create=False)
+    with store.engine.connect() as connection:
+        found = int(connection.exec_driver_sql(statement).scalar_one())
+    store.close()
+    return found
 
 
 @tool
@@ -87,7 +94,7 @@ async def test_equal_payloads_are_stored_once(journal: str) -> None:
         return len(await parallel(echo(big) for _ in range(20)))
 
     await Runner(journal=journal).run_async(echoes)
-    assert Path(journal).stat().st_size < 400_000
+    assert query(journal, "SELECT sum(length(data)) FROM payloads") < 200_000
 
 
 async def test_several_runs_share_a_journal_and_are_listed_newest_first(journal: str) -> None:
@@ -160,9 +167,7 @@ async def test_results_are_durable_before_they_are_visible(journal: str) -> None
     @tool
     async def look() -> int:
         """Return how many results are committed, as another process would see."""
-        with sqlite3.connect(journal) as connection:
-            query = "SELECT count(*) FROM events WHERE type IN (3, 9)"
-            seen.append(connection.execute(query).fetchone()[0])
+        seen.append(query(journal, "SELECT count(*) FROM events WHERE type IN (3, 9)"))
         return len(seen)
 
     @flow
@@ -178,10 +183,7 @@ async def test_the_intent_of_an_effect_is_durable_before_it_starts(journal: str)
     @tool(effect=True)
     async def pay() -> int:
         """Return how many started steps are committed."""
-        with sqlite3.connect(journal) as connection:
-            query = "SELECT count(*) FROM events WHERE type = 2 AND name = 'pay'"
-            found: int = connection.execute(query).fetchone()[0]
-        return found
+        return query(journal, "SELECT count(*) FROM events WHERE type = 2 AND name = 'pay'")
 
     @flow
     async def pays() -> int:
@@ -217,10 +219,12 @@ KILLED = """
 """
 
 
-def test_a_killed_run_resumes_without_repeating_what_was_finished(tmp_path: Path) -> None:
+def test_a_killed_run_resumes_without_repeating_what_was_finished(
+    journal: str, tmp_path: Path
+) -> None:
     script = tmp_path / "counts.py"
     script.write_text(textwrap.dedent(KILLED))
-    journal, calls = str(tmp_path / "j.db"), tmp_path / "calls"
+    calls = tmp_path / "calls"
     command = [sys.executable, str(script), journal, str(calls)]
     killed = subprocess.run([*command, "die"], check=False)
     assert killed.returncode == -signal.SIGKILL
@@ -271,20 +275,20 @@ def test_a_missing_journal_is_said_to_be_missing(tmp_path: Path) -> None:
     assert not (tmp_path / "none.db").exists()
 
 
-def test_a_journal_of_a_newer_version_is_refused(tmp_path: Path) -> None:
-    Store(tmp_path / "j.db").close()
-    with sqlite3.connect(tmp_path / "j.db") as connection:
-        connection.execute("UPDATE agentflow_meta SET value = '99'")
+def test_a_journal_of_a_newer_version_is_refused(journal: str) -> None:
+    store = Store(journal)
+    with store.writing() as connection:
+        connection.exec_driver_sql("UPDATE agentflow_meta SET value = '99'")
+    store.close()
     with pytest.raises(JournalError, match="newer agentflow"):
-        Store(tmp_path / "j.db")
+        Store(journal)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="file modes")
 async def test_a_store_that_fails_stops_the_run_with_a_typed_error(journal: str) -> None:
     store = Store(journal)
     writer = JournalWriter(store, store.new_run("one"))
-    with sqlite3.connect(journal) as connection:
-        connection.execute("DROP TABLE events")
+    with store.writing() as connection:
+        connection.exec_driver_sql("DROP TABLE events")
     writer.append(StepCancelled(number=1, at=0.0, step=1))
     with pytest.raises(JournalError, match="events"):
         await writer.durable()
@@ -295,13 +299,15 @@ async def test_a_store_that_fails_stops_the_run_with_a_typed_error(journal: str)
     store.close()
 
 
-async def test_two_processes_write_different_runs_to_one_journal(tmp_path: Path) -> None:
+async def test_two_processes_write_different_runs_to_one_journal(
+    journal: str, tmp_path: Path
+) -> None:
     script = tmp_path / "counts.py"
     script.write_text(textwrap.dedent(KILLED).replace("x == 5", "x == 50"))
-    command = [sys.executable, str(script), str(tmp_path / "j.db"), str(tmp_path / "calls"), "go"]
+    command = [sys.executable, str(script), journal, str(tmp_path / "calls"), "go"]
     running = [subprocess.Popen(command) for _ in range(3)]
     assert [process.wait(60) for process in running] == [0, 0, 0]
-    with Journal(tmp_path / "j.db") as opened:
+    with Journal(journal) as opened:
         records = list(opened.runs())
     assert [record.value() for record in records] == [45, 45, 45]
     assert len({tuple(shape(record)) for record in records}) == 1

@@ -132,7 +132,7 @@ OLD_IN_POSTGRES = (
 async def test_a_store_of_a_newer_version_is_refused_with_what_to_do(old_journal: str) -> None:
     with sqlite3.connect(old_journal) as connection:
         connection.execute(f"UPDATE agentflow_meta SET value = '{tables.SCHEMA_VERSION + 1}'")
-    with pytest.raises(JournalError, match="newer agentflow .* upgrade agentflow"):
+    with pytest.raises(JournalError, match=r"newer agentflow .* upgrade agentflow"):
         Journal(old_journal)
 
 
@@ -158,5 +158,5 @@ async def test_a_damaged_version_is_a_typed_error(old_journal: str, version: str
         connection.execute("DELETE FROM agentflow_meta")
         if version is not None:
             connection.execute("INSERT INTO agentflow_meta VALUES ('schema', ?)", (version,))
-    with pytest.raises(JournalError, match="schema version is .*damaged"):
+    with pytest.raises(JournalError, match=r"schema version is .*damaged"):
         Journal(old_journal)
