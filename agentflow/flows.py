@@ -16,6 +16,7 @@ from agentflow.engine.programs import run_plan, run_program
 from agentflow.engine.run import Step
 from agentflow.engine.steps import Body, StepCall, current_frame, perform
 from agentflow.expansion import Plan, Program, SubTask, Unwritten
+from agentflow.journal.reuse import Edits
 from agentflow.signature import Signature
 from agentflow.task import Result, Task
 
@@ -75,7 +76,8 @@ class Flow(Generic[P, T]):
                 value = await self._carry_out(value)
             return cast("T", self.signature.check_output(value))
 
-        details = current_frame(self.name).run.code_details(self.name, self.target, self.code)
+        run = current_frame(self.name).run
+        details = run.code_details(self.name, self.target, self.code)
         call: StepCall[T] = StepCall(
             name=self.name,
             kind="flow",
@@ -85,9 +87,13 @@ class Flow(Generic[P, T]):
             version=self.version,
             cache=f"{self.target} {self.code()}" if self.cache else None,
             details=details | {"version": self.version} if self.version else details,
-            edit=lambda edits: self._as_step(self.signature.bind((), {**arguments, **edits.input})),
         )
+        if run.source is not None:  # only then may there be edits
+            call.edit = lambda edits: self._as_step(self._changed(arguments, edits))
         return call, body
+
+    def _changed(self, arguments: dict[str, Any], edits: Edits) -> dict[str, Any]:
+        return self.signature.bind((), {**arguments, **edits.input})
 
     def code(self) -> str:
         """Return the hash of the function's code, by which a resume notices that it has changed."""

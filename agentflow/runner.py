@@ -1,86 +1,46 @@
 """Run flows: the way in for programs and for the command line.
 
-Owns `Runner`, the settings under which flows run, and `RunResult`. Each run opens what it needs
-and closes it again, so a runner may be kept, shared and used from any event loop.
+Owns what can be done with a flow and with a recorded run; `execution.py` does it. A runner may be kept,
+shared and used from any event loop.
 """
 
-import secrets
-import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from functools import cached_property
-from pathlib import Path
-from typing import Any, Generic, ParamSpec, TypeVar, cast
+from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
 
 import anyio
-import anyio.to_thread
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from agentflow.budget import Budget
-from agentflow.cancelling import uncancelled
 from agentflow.changes import check_code
-from agentflow.engine.idle import Idleness
-from agentflow.engine.launch import launch
-from agentflow.engine.ledger import Ledger
-from agentflow.engine.people import Question
-from agentflow.engine.run import ActiveRun, Durability, Source
 from agentflow.errors import RunPausedError, UnknownRunError
+from agentflow.execution import RunResult, active_run, journaled, kept, launched, new_run_id
 from agentflow.flows import Flow
-from agentflow.forks import Change, ForkPlan, fork_point, fork_settings, plan_of, root_arguments
+from agentflow.forks import (
+    Change,
+    ForkPlan,
+    fork_point,
+    fork_settings,
+    plan_of,
+    root_arguments,
+)
 from agentflow.journal.events import Event
 from agentflow.journal.journal import Journal
-from agentflow.journal.lease import Lease
-from agentflow.journal.memory import MemorySink
-from agentflow.journal.outside import StoreOutside
 from agentflow.journal.records import RunRecord, StepRecord
 from agentflow.journal.replay import Replay
 from agentflow.journal.reuse import Edits, ForkPoint, Reuse
-from agentflow.journal.store import Store
-from agentflow.journal.summary import Summary
-from agentflow.journal.writer import JournalWriter
-from agentflow.models.protocol import Model, ModelSpec, Usage
-from agentflow.models.registry import parse_spec
-from agentflow.redaction import Redactor
-from agentflow.services import LiveServices
-from agentflow.tools import Tool
+from agentflow.models.protocol import ModelSpec
+from agentflow.settings import RunSettings
+
+__all__ = ["RunResult", "Runner", "new_run_id"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Hear = Callable[[Event], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunResult(Generic[T]):
-    """How a run ended well. `record` is folded from its events when first asked for."""
-
-    id: str
-    output: T
-    events: list[Event] = field(repr=False)
-
-    @cached_property
-    def record(self) -> RunRecord:
-        """The tree of steps; where a run was resumed, also what was recorded before."""
-        return RunRecord.of(self.id, self.events)
-
-    @property
-    def usage(self) -> Usage:
-        """Tokens of the whole run."""
-        return self.record.usage
-
-    @property
-    def cost_usd(self) -> float | None:
-        """US dollars of the whole run; None when a part of it has no known price."""
-        return self.record.cost_usd
-
-
-def new_run_id() -> str:
-    """Return a run id that sorts by time: seconds in hex, then five random bytes."""
-    return f"{int(time.time()):08x}{secrets.token_hex(5)}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Runner:
+class Runner(RunSettings):
     """The settings under which flows run.
 
     `model` is a specification such as `openai:gpt-5-mini`, None picks what the user has; an open
@@ -90,17 +50,6 @@ class Runner:
     `redact` are regular expressions of what must never be written. `cache_models` lets model calls
     take over the answers of other runs in the same journal.
     """
-
-    model: str | ModelSpec | Model | None = None
-    tools: Sequence[Tool[..., Any]] | Mapping[str, Tool[..., Any]] = ()
-    budget: Budget = field(default_factory=Budget)
-    journal: str | Path | None = None
-    durability: Durability = "results"
-    ask: Callable[[Question], Any] | None = None
-    answer_wait_s: float = 0.0
-    on_event: Hear | None = None
-    redact: Mapping[str, str] | Sequence[str] = ()
-    cache_models: bool = False
 
     def run(self, flow: Flow[P, T], /, *args: P.args, **kwargs: P.kwargs) -> RunResult[T]:
         """Run `flow` to its end, from code that is not async.
@@ -127,7 +76,7 @@ class Runner:
             JournalError: The id is taken.
         """
         arguments = flow.signature.bind(args, dict(kwargs))
-        return await self._journaled(flow, arguments, run)
+        return await journaled(self, flow, arguments, run)
 
     @asynccontextmanager
     async def stream(
@@ -151,7 +100,7 @@ class Runner:
         async def work() -> None:
             with send:
                 try:
-                    await self._journaled(flow, arguments, new_run_id(), hear=hear)
+                    await journaled(self, flow, arguments, new_run_id(), hear=hear)
                 except Exception as error:  # noqa: BLE001 - raised below, without a group around it
                     errors.append(error)
 
@@ -187,7 +136,7 @@ class Runner:
             check_code(record)
         arguments = flow.signature.read_input(record.input)
         source = Reuse(record, accept=accept_changes, base=self._forked_from(record))
-        return await self._journaled(flow, arguments, record.id, earlier=record, source=source)
+        return await journaled(self, flow, arguments, record.id, earlier=record, source=source)
 
     async def fork(
         self,
@@ -214,7 +163,7 @@ class Runner:
         arguments = root_arguments(flow, record, point, edits)
         origin = fork_settings(record, point, edits)
         name = new_run or new_run_id()
-        return await self._journaled(flow, arguments, name, source=source, origin=origin)
+        return await journaled(self, flow, arguments, name, source=source, origin=origin)
 
     async def plan_fork(
         self, flow: Flow[P, T], run: str, *, at: int | str, change: Change | None = None
@@ -227,10 +176,10 @@ class Runner:
         record = self._recorded(run)
         point, edits = fork_point(record, at, change or Change())
         source = self._off(record, point, edits, is_dry=True)
-        active = self._active(record.id, source, Budget(), None)
+        active = active_run(self, record.id, source, Budget(), None)
         active.services.default_model = _recorded_model(record)
         try:
-            await self._launch(active, flow, root_arguments(flow, record, point, edits), None)
+            await launched(self, active, flow, root_arguments(flow, record, point, edits))
         except RunPausedError:
             pass  # it came to what it would have to do
         except Exception as error:  # noqa: BLE001 - a failure of the flow belongs to the plan
@@ -246,15 +195,14 @@ class Runner:
             Exception: What the run raised, if it failed.
         """
         record = self._recorded(run)
-        events: list[Event] = []
-        active = self._active(record.id, Replay(record), Budget(), self.on_event)
-        active.listeners.append(events.append)
+        active = active_run(self, record.id, Replay(record), Budget(), self.on_event)
+        load = kept(active)
         active.last_step = max(record.steps, default=0)  # for steps that the record does not know
         if model := _recorded_model(record):  # a planner may act by the kind of model
             active.services.default_model = model
         arguments = flow.signature.read_input(record.input)
-        output = await self._launch(active, flow, arguments, None)
-        return RunResult(id=record.id, output=output, events=events)
+        output = await launched(self, active, flow, arguments)
+        return RunResult(id=record.id, output=output, load=load)
 
     def _recorded(self, run: str) -> RunRecord:
         with Journal(self.journal) as journal:
@@ -283,115 +231,6 @@ class Runner:
         except UnknownRunError:  # pruned since; what the fork itself holds is enough to go on
             return None
         return Reuse(parent, accept=True, fork=point, base=self._forked_from(parent))
-
-    async def _journaled(
-        self,
-        flow: Flow[P, T],
-        arguments: dict[str, Any],
-        run: str,
-        *,
-        earlier: RunRecord | None = None,
-        source: Source | None = None,
-        origin: dict[str, Any] | None = None,
-        hear: Hear | None = None,
-    ) -> RunResult[T]:
-        active = self._active(run, source, self.budget, hear or self.on_event)
-        events: list[Event] = []
-        if earlier is not None:
-            events = list(earlier.events)
-            active.last_event, active.last_step = (
-                earlier.last_event,
-                max(earlier.steps, default=0),
-            )
-            active.ledger.carry_over(earlier.usage, earlier.cost_usd)
-        active.listeners.append(events.append)
-        # In a thread: a locked file may keep it waiting.
-        opening = anyio.to_thread.run_sync(self._claimed, run, earlier is None)
-        store, lease = await uncancelled(opening)
-        try:
-            writer = JournalWriter(store, lease, None if earlier is None else Summary.of(earlier))
-            active.sink = writer
-            active.outside = StoreOutside(store, lease.run) if store.is_lasting else None
-            try:
-                output = await self._launch(active, flow, arguments, origin)
-            finally:
-                await writer.aclose()
-        finally:
-            store.close()
-        return RunResult(id=run, output=output, events=events)
-
-    def _claimed(self, run: str, is_new: bool) -> tuple[Store, Lease]:
-        store = Store(self.journal)
-        try:
-            return store, store.new_run(run) if is_new else store.claim_run(run)
-        except BaseException:
-            store.close()
-            raise
-
-    async def _launch(
-        self,
-        active: ActiveRun,
-        flow: Flow[P, T],
-        arguments: dict[str, Any],
-        origin: dict[str, Any] | None,
-    ) -> T:
-        args, kwargs = flow.signature.split(arguments)
-        root = cast("Flow[..., T]", flow)
-        try:
-            return await launch(
-                active,
-                lambda: root(*args, **kwargs),
-                flow=flow.name,
-                target=flow.target,
-                input_json=flow.signature.write_input(arguments),
-                write=flow.signature.write_output,
-                settings=self._settings(active) | ({"fork": origin} if origin else {}),
-            )
-        finally:
-            await cast("LiveServices", active.services).aclose()
-
-    def _active(
-        self, run: str, source: Source | None, budget: Budget, hear: Hear | None
-    ) -> ActiveRun:
-        return ActiveRun(
-            id=run,
-            ledger=Ledger(budget),
-            sink=MemorySink(),
-            services=self._services(),
-            source=source,
-            durability=self.durability,
-            redactor=Redactor(self.redact),
-            idleness=Idleness(self.answer_wait_s),
-            cache_models=self.cache_models,
-            listeners=[] if hear is None else [hear],
-        )
-
-    def _services(self) -> LiveServices:
-        tools = (
-            self.tools
-            if isinstance(self.tools, Mapping)
-            else {item.name: item for item in self.tools}
-        )
-        lent: dict[str, Model] = {}
-        spec: ModelSpec | None
-        if self.model is None or isinstance(self.model, ModelSpec):
-            spec = self.model
-        elif isinstance(self.model, str):
-            spec = None if self.model == "auto" else parse_spec(self.model)
-        else:
-            spec = self.model.spec
-            lent[str(spec)] = self.model
-        return LiveServices(default_model=spec, tools=tools, ask=self.ask, models=lent)
-
-    def _settings(self, active: ActiveRun) -> dict[str, Any]:
-        spec = active.services.default_model
-        return {
-            "model": None if spec is None else spec.model_dump(mode="json", exclude_defaults=True),
-            "budget": self.budget.model_dump(exclude_none=True),
-            "tools": sorted(active.services.tools),
-            "redact": dict(self.redact) if isinstance(self.redact, Mapping) else list(self.redact),
-            "cache_models": self.cache_models,
-        }
 
 
 def _recorded_model(record: RunRecord) -> ModelSpec | None:

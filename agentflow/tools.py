@@ -81,7 +81,8 @@ class Tool(Generic[P, T]):
         async def body(_step: Step) -> T:
             return cast("T", self.signature.check_output(await self._invoke(arguments)))
 
-        code = current_frame(self.name).run.code_details(self.name, self.target, self.code)
+        run = current_frame(self.name).run
+        code = run.code_details(self.name, self.target, self.code)
         step: StepCall[T] = StepCall(
             name=self.name,
             kind="tool",
@@ -91,10 +92,11 @@ class Tool(Generic[P, T]):
             effect=self.effect,
             cache=f"{self.target} {self.code()}" if self.cache else None,
             details={**details, **code, "effect": True} if self.effect else details | code,
-            edit=lambda edits: self._as_step(
-                self.signature.bind((), {**arguments, **edits.input}), details
-            ),
         )
+        if run.source is not None:  # only then may there be edits
+            step.edit = lambda edits: self._as_step(
+                self.signature.bind((), {**arguments, **edits.input}), details
+            )
         return step, body
 
     def code(self) -> str:

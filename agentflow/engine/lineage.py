@@ -43,7 +43,7 @@ class Frame:
         self.run, self.step, self.links = run, step, links
         self.first_step = 0
         self._lineage = lineage
-        self._ordinals: dict[str, int] = {}
+        self._ordinals: dict[str, int] | None = None  # most frames belong to leaves
         self._forks = 0
 
     def next_key(self, name: str, key: str | None) -> bytes:
@@ -55,13 +55,16 @@ class Frame:
         if key is not None:
             self.step.claim(name, key)
             return child_key(self.step.key, "key", name, key)
+        if self._ordinals is None:
+            self._ordinals = {}
         ordinal = self._ordinals.get(name, 0)
         self._ordinals[name] = ordinal + 1
         return child_key(self._lineage, "call", name, str(ordinal))
 
     def peek_key(self, name: str) -> bytes:
         """Return the identity that the next step called `name` will get without an explicit key."""
-        return child_key(self._lineage, "call", name, str(self._ordinals.get(name, 0)))
+        ordinal = 0 if self._ordinals is None else self._ordinals.get(name, 0)
+        return child_key(self._lineage, "call", name, str(ordinal))
 
     def fork(self) -> "Frame":
         """Return the frame of a task created here."""

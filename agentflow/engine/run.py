@@ -213,6 +213,10 @@ class ActiveRun:
     _codes: set[tuple[str, str]] = field(default_factory=set)
     _choosing: anyio.Lock = field(default_factory=anyio.Lock)
 
+    def go_on_after(self, event: int, step: int) -> None:
+        """Number on from what is recorded of the run already."""
+        self.last_event, self.last_step = event, step
+
     def next_event(self) -> int:
         """Return the number of the event that is made now."""
         self.last_event += 1

@@ -1,0 +1,69 @@
+"""The settings under which flows run.
+
+Owns their values, and what a run is given by them: services, and what it records about itself.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agentflow.budget import Budget
+from agentflow.engine.people import Question
+from agentflow.engine.run import ActiveRun, Durability
+from agentflow.journal.events import Event
+from agentflow.models.protocol import Model, ModelSpec
+from agentflow.models.registry import parse_spec
+from agentflow.services import LiveServices
+from agentflow.tools import Tool
+
+Hear = Callable[[Event], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """The settings of a `Runner`; see there."""
+
+    model: str | ModelSpec | Model | None = None
+    tools: Sequence[Tool[..., Any]] | Mapping[str, Tool[..., Any]] = ()
+    budget: Budget = field(default_factory=Budget)
+    journal: str | Path | None = None
+    durability: Durability = "results"
+    ask: Callable[[Question], Any] | None = None
+    answer_wait_s: float = 0.0
+    on_event: Hear | None = None
+    redact: Mapping[str, str] | Sequence[str] = ()
+    cache_models: bool = False
+
+    def services(self) -> LiveServices:
+        """Return what the steps of one run may reach.
+
+        Raises:
+            ModelError: The model's specification cannot be read.
+        """
+        tools = (
+            self.tools
+            if isinstance(self.tools, Mapping)
+            else {item.name: item for item in self.tools}
+        )
+        lent: dict[str, Model] = {}
+        spec: ModelSpec | None
+        if self.model is None or isinstance(self.model, ModelSpec):
+            spec = self.model
+        elif isinstance(self.model, str):
+            spec = None if self.model == "auto" else parse_spec(self.model)
+        else:
+            spec = self.model.spec
+            lent[str(spec)] = self.model
+        return LiveServices(default_model=spec, tools=tools, ask=self.ask, models=lent)
+
+    def recorded(self, active: ActiveRun) -> dict[str, Any]:
+        """Return what a run writes down about its settings, for a resume or fork to go by."""
+        spec = active.services.default_model
+        return {
+            "model": None if spec is None else spec.model_dump(mode="json", exclude_defaults=True),
+            "budget": self.budget.model_dump(exclude_none=True),
+            "tools": sorted(active.services.tools),
+            "redact": dict(self.redact) if isinstance(self.redact, Mapping) else list(self.redact),
+            "cache_models": self.cache_models,
+        }
