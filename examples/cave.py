@@ -37,7 +37,9 @@ async def main(journal: str) -> None:
     result = await runner.resume(walk, "walk")
     print(f"resumed: {result.output}")
 
-    lamp = next(step for step in result.record.steps.values() if b"take lamp" in step.input and step.parent)
+    lamp = next(
+        step for step in result.record.steps.values() if b"take lamp" in step.input and step.parent
+    )
     change = Change(input={"command": "take keys"})
     plan = await runner.plan_fork(walk, "walk", at=lamp.number, change=change)
     print(f"a fork would reuse {len(plan.reused)} steps and run {len(plan.rerun)} or more again")

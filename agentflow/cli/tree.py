@@ -5,7 +5,6 @@ finished ones with time, tokens and cost. A tree that is taller than the screen 
 """
 
 import time
-from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.spinner import Spinner
@@ -108,19 +107,11 @@ def _facts(step: StepRecord) -> list[str]:
             facts += [tokens(step.usage.total_tokens), dollars(step.cost_usd)]
     if step.details.get("attempts", 1) > 1:
         facts.append(f"{step.details['attempts']} attempts")
-    if origin := step.details.get("origin"):
-        facts.append(_origin(origin))
+    if step.origin:
+        facts.append(step.origin)
     elif step.seconds is not None:
         facts.append(seconds(step.seconds))
     return facts
-
-
-def _origin(origin: dict[str, Any]) -> str:
-    """Return where a result was taken from."""
-    if "run" not in origin:
-        return "given"
-    where = f"step {origin['step']} of {origin['run']}"
-    return f"cached from {where}" if origin.get("cache") else f"taken from {where}"
 
 
 def _remark(step: StepRecord) -> str:

@@ -83,6 +83,17 @@ class StepRecord:
         return None if self.ended_at is None else self.ended_at - self.started_at
 
     @property
+    def origin(self) -> str:
+        """Where the result was taken from, in words; empty for a step that did its work."""
+        origin = self.details.get("origin")
+        if not origin:
+            return ""
+        if "run" not in origin:
+            return "given"
+        where = f"step {origin['step']} of {origin['run']}"
+        return f"cached from {where}" if origin.get("cache") else f"taken from {where}"
+
+    @property
     def links(self) -> tuple[int, ...]:
         """Numbers of the sibling steps whose results this one took."""
         return tuple(self.details.get("links", ()))

@@ -8,7 +8,7 @@ from agentflow_web.export import export
 from agentflow_web.page import page
 from click.testing import CliRunner
 
-from agentflow import Journal, Runner, flow, tool
+from agentflow import Change, Journal, Runner, flow, tool
 
 pytestmark = pytest.mark.anyio
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'&"
@@ -64,3 +64,12 @@ async def test_the_command_writes_one_file_that_names_every_step(
         record = opened.run(result.id)
     text = Tags(target.read_text()).text
     assert all(step.name in text for step in record.steps.values())
+
+
+async def test_a_result_that_was_taken_over_says_where_from(journal: str) -> None:
+    runner = Runner(journal=journal)
+    first = await runner.run_async(echoes, "hello")
+    forked = await runner.fork(echoes, first.id, at=1, change=Change(input={"text": "hello"}))
+    assert f"taken from step 2 of {first.id}" in Tags(page(forked.record)).text
+    given = await runner.fork(echoes, first.id, at=2, change=Change(output="bye"))
+    assert "tool · 0.00 s · given" in Tags(page(given.record)).text

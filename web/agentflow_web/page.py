@@ -65,6 +65,8 @@ def _facts(step: StepRecord) -> list[str]:
     facts: list[str] = [step.kind]
     if step.seconds is not None:
         facts.append(f"{step.seconds:.2f} s")
+    if step.origin:
+        return [*facts, step.origin]
     if step.kind == "model":
         facts += [str(step.details.get("model", "")), f"{step.usage.total_tokens:,} tokens"]
     return facts
