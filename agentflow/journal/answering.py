@@ -4,6 +4,8 @@ import json
 from typing import Any
 
 from jsonschema import Draft202012Validator
+from referencing import Registry
+from referencing.exceptions import Unresolvable
 
 from agentflow.errors import AskError
 from agentflow.journal.records import RunRecord, StepRecord
@@ -48,8 +50,14 @@ def check_answer(question: StepRecord, answer: str) -> None:
     schema = asked.get("answer_schema")
     if schema is None:
         return
-    validator = Draft202012Validator(schema)
-    if not any(validator.is_valid(value) for value in _readings(answer)):
+    # An empty registry: a reference in a recorded schema must never make us fetch something.
+    validator = Draft202012Validator(schema, registry=Registry())
+    try:
+        fits = any(validator.is_valid(value) for value in _readings(answer))
+    except (Unresolvable, RecursionError) as error:
+        problem = f"the schema of its answer cannot be used: {type(error).__name__}"
+        raise AskError(question=asked["text"], problem=problem) from error
+    if not fits:
         problem = f"{answer!r} does not fit {json.dumps(schema)}"
         raise AskError(question=asked["text"], problem=problem)
 
