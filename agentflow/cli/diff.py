@@ -11,6 +11,7 @@ from agentflow.cli.words import clean, dollars, seconds, tokens
 from agentflow.journal.diff import StepDifference, diff_runs
 from agentflow.journal.journal import Journal
 from agentflow.journal.records import RunRecord, StepRecord
+from agentflow.journal.reuse import apart
 
 MARKS = {
     "same": (" ", "dim"),
@@ -53,16 +54,19 @@ def _line(difference: StepDifference) -> Text:
     text = Text(f"{mark} {step.number:>4} {clean(step.name, 40)} {step.kind}", style=style)
     if difference.what == "changed" and difference.left and difference.right:
         for name in difference.changed:
-            before, after = _value(difference.left, name), _value(difference.right, name)
-            text.append(f"\n       {name}: {before} → {after}", style="")
+            before, after = _values(difference.left, difference.right, name)
+            text.append(f"\n       {name}: {clean(before)} → {clean(after)}", style="")
     return text
 
 
-def _value(step: StepRecord, name: str) -> str:
-    found: Any = step.details.get("model") if name == "model" else getattr(step, name)
-    if isinstance(found, bytes):
-        found = found[:400].decode("utf-8", "replace")
-    return clean(str(found), 80)
+def _values(left: StepRecord, right: StepRecord, name: str) -> tuple[str, str]:
+    """Return what differs, from a little before where it does."""
+    if name == "model":
+        return str(left.details.get("model")), str(right.details.get("model"))
+    before, after = getattr(left, name), getattr(right, name)
+    if isinstance(before, bytes) and isinstance(after, bytes):
+        return apart(before, after)
+    return str(before), str(after)
 
 
 def _totals(one: RunRecord, other: RunRecord, differences: list[StepDifference]) -> str:

@@ -38,28 +38,18 @@ def runs(journal: str | None, limit: int, as_json: bool) -> None:
             click.echo(json.dumps(asdict(head) | {"run": head.id, "seconds": head.seconds}))
         return
     table = Table(box=None, pad_edge=False)
-    for heading in (
-        "run",
-        "flow",
-        "status",
-        "started",
-        "time",
-        "steps",
-        "tokens",
-        "cost",
-        "fork of",
-    ):
-        table.add_column(heading, no_wrap=heading != "flow")
+    for heading in ("run", "status", "started", "time", "steps", "tokens", "cost"):
+        table.add_column(heading, no_wrap=True, min_width=len(heading))
+    table.add_column("flow", overflow="fold")  # last, so that ids and figures keep their room
     for head in heads:
         table.add_row(
             head.id,
-            clean(head.flow, 30),
             f"[{STYLES[head.status]}]{head.status}[/]",
             time.strftime("%m-%d %H:%M", time.localtime(head.started_at)),
             seconds(head.seconds),
             str(head.steps),
             tokens(head.tokens),
             dollars(head.cost_usd),
-            head.parent or "",
+            clean(head.flow, 30) + (f", fork of {head.parent[:10]}" if head.parent else ""),
         )
     Console().print(table if heads else "no runs yet")
