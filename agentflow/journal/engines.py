@@ -121,7 +121,8 @@ def _forget_engines() -> None:
     _users.clear()
 
 
-os.register_at_fork(after_in_child=_forget_engines)
+if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
+    os.register_at_fork(after_in_child=_forget_engines)
 
 
 def _set_pragmas(connection: Any, _record: Any) -> None:

@@ -1,8 +1,9 @@
 """Who may write a run.
 
 Owns the lease: a run has one writer at a time. The writer's process is named in the run's row with a
-time until which it is believed alive, and an epoch that counts the claims. A process that is known
-to be gone loses its runs at once, one on another machine when its time is over. Whoever lost a run
+time until which it is believed alive, and an epoch that counts the claims. A process on this machine
+keeps its runs as long as it lives, and loses them at once when it is gone; one on another machine loses
+them when its time is over. Whoever lost a run
 finds another epoch in its next commit and writes nothing (fencing).
 """
 
@@ -55,9 +56,10 @@ def claim(connection: Connection, store: str, run: int) -> Lease:
     query = select(columns.id, columns.owner, columns.epoch, columns.lease_until)
     row = connection.execute(query.where(columns.number == run)).one()
     now = time.time()
-    expired = row.lease_until is None or row.lease_until < now
-    if row.owner is not None and not expired and not _is_gone(row.owner, store, run, row.epoch):
-        raise _busy(store, row.id, row.owner)
+    if row.owner is not None:
+        is_mine = row.owner == own_name()
+        if (store, run, row.epoch) in _held if is_mine else _holds(row.owner, row.lease_until, now):
+            raise _busy(store, row.id, row.owner)
     mine = {"owner": own_name(), "epoch": row.epoch + 1, "lease_until": now + LEASE_S}
     taken = connection.execute(
         update(tables.runs)
@@ -77,10 +79,29 @@ def own_name() -> str:
 
 def is_written(owner: str | None, lease_until: float | None, *, now: float) -> bool:
     """Return whether a run whose row says this is being written, as far as one can know."""
-    if owner is None or lease_until is None or lease_until < now:
+    if owner is None:
         return False
+    if owner == own_name():
+        return _is_in_time(lease_until, now)
+    return _holds(owner, lease_until, now)
+
+
+def _holds(owner: str, lease_until: float | None, now: float) -> bool:
+    """Return whether another process still has its lease.
+
+    Here, a process that lives has it, however long it was asleep or busy; elsewhere only time tells.
+    """
     host, pid, started = _parts(owner)
-    return host != _host() or _is_running(pid, started)
+    if host != _host():
+        return _is_in_time(lease_until, now)
+    if not _is_running(pid, started):
+        return False
+    # Without knowing when it began, the id may belong to another process by now.
+    return bool(started) or _is_in_time(lease_until, now)
+
+
+def _is_in_time(lease_until: float | None, now: float) -> bool:
+    return lease_until is not None and lease_until >= now
 
 
 def _busy(store: str, run: str, owner: str) -> RunBusyError:
@@ -88,13 +109,6 @@ def _busy(store: str, run: str, owner: str) -> RunBusyError:
     who = f"process {pid} on {host.split('/')[0]}" if pid else owner
     problem = f"run {run} is being written by {who}; wait for it or stop it"
     return RunBusyError(store=store, problem=problem)
-
-
-def _is_gone(owner: str, store: str, run: int, epoch: int) -> bool:
-    if owner == own_name():
-        return (store, run, epoch) not in _held
-    host, pid, started = _parts(owner)
-    return host == _host() and not _is_running(pid, started)
 
 
 def _parts(owner: str) -> tuple[str, int, str]:
@@ -113,6 +127,8 @@ def _host() -> str:
 
 
 def _is_running(pid: int, started: str) -> bool:
+    if os.name == "nt":  # there, signal 0 would end the process; the lease's time decides
+        return True
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

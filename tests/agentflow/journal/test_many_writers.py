@@ -1,13 +1,18 @@
 """Several processes write different runs to one store at once, and readers look on."""
 
+import signal
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from agentflow import Journal
+from agentflow.errors import RunBusyError
+from agentflow.journal import tables
+from agentflow.journal.store import Store
 
 PROGRAM = """
     import sys
@@ -60,3 +65,45 @@ def test_processes_share_a_store_without_losing_or_mixing_anything(
             assert [event.number for event in record.events] == list(
                 range(1, len(record.events) + 1)
             )
+
+
+SLEEPER = """
+    import os, signal, sys
+    import anyio
+    from agentflow import Runner, flow, tool
+
+    @tool
+    async def work() -> int:
+        print("working", flush=True)
+        os.kill(os.getpid(), signal.SIGSTOP)
+        return 1
+
+    @flow
+    async def whole() -> int:
+        return await work()
+
+    print(anyio.run(Runner(journal=sys.argv[1]).run_as, "asleep", whole).output)
+"""
+
+
+def test_a_process_that_was_asleep_for_longer_than_its_lease_keeps_its_run(
+    any_journal: str, tmp_path: Path
+) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(textwrap.dedent(SLEEPER))
+    command = [sys.executable, str(program), any_journal]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as sleeping:
+        assert sleeping.stdout is not None
+        assert sleeping.stdout.readline() == "working\n"
+        store = Store(any_journal)
+        try:
+            with store.writing() as connection:
+                connection.execute(update(tables.runs).values(lease_until=1.0))
+            with Journal(any_journal) as journal:
+                assert journal.heads()[0].status == "running"
+            with pytest.raises(RunBusyError, match=f"process {sleeping.pid} "):
+                store.claim_run("asleep")
+        finally:
+            store.close()
+            sleeping.send_signal(signal.SIGCONT)
+        assert sleeping.stdout.readline() == "1\n"
