@@ -80,7 +80,9 @@ class SchemaShape:
             reference = f"the schema refers to {error.ref!r}, which it does not hold"
             raise InputError(step="output schema", problem=reference) from error
         except RecursionError as error:
-            endless = "the schema refers to itself without an end, or the reply is nested too deeply"
+            endless = (
+                "the schema refers to itself without an end, or the reply is nested too deeply"
+            )
             raise InputError(step="output schema", problem=endless) from error
         if problem is not None:
             place = "".join(f"[{part!r}]" for part in problem.absolute_path)
