@@ -23,7 +23,7 @@ from agentflow.flows import Flow
 from agentflow.journal.events import Event
 from agentflow.journal.journal import Journal
 from agentflow.journal.lease import Lease
-from agentflow.journal.memory import MemorySink
+from agentflow.journal.nowhere import NullSink
 from agentflow.journal.outside import StoreOutside
 from agentflow.journal.records import RunRecord
 from agentflow.journal.store import Store
@@ -163,7 +163,7 @@ async def launched(
 def active_run(
     settings: RunSettings, run: str, source: Source | None, budget: Budget, hear: Hear | None
 ) -> ActiveRun:
-    """Return a run that keeps its events in memory until it is given another sink.
+    """Return a run that writes its events nowhere until it is given another sink.
 
     Raises:
         ModelError, RedactionError: A setting is wrong.
@@ -171,7 +171,7 @@ def active_run(
     return ActiveRun(
         id=run,
         ledger=Ledger(budget),
-        sink=MemorySink(),
+        sink=NullSink(),
         services=settings.services(),
         source=source,
         durability=settings.durability,

@@ -15,7 +15,6 @@ from rich.table import Table
 
 from agentflow.cli.exits import EXIT_FAILED
 from agentflow.cli.words import clean
-from agentflow.errors import JournalError
 from agentflow.journal.store import Store
 from agentflow.journal.upkeep.export import export_runs
 from agentflow.journal.upkeep.importing import import_runs
@@ -202,11 +201,7 @@ def stats_command(where: str | None, as_json: bool) -> None:
 
 @contextmanager
 def _opened(where: str | None, *, create: bool = False) -> Iterator[Store]:
-    try:
-        store = Store(where, create=create)
-    except ValueError as error:  # the page that holds the schema's version is damaged
-        problem = f"cannot be read ({error}): the file is damaged, restore a copy"
-        raise JournalError(store=str(where), problem=problem) from error
+    store = Store(where, create=create)
     try:
         yield store
     finally:

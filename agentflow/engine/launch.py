@@ -42,8 +42,7 @@ async def launch(
     stop = _StopWhenIdle(run)
     try:
         value = await root()
-        output = run.redactor.content(write(value))
-        run.emit(RunFinished, keep=True, status="succeeded", output=output)
+        run.emit(RunFinished, keep=True, status="succeeded", output=write(value))
     except asyncio.CancelledError:
         if not stop.is_over():
             run.emit(RunFinished, keep=True, status="interrupted")

@@ -1,6 +1,6 @@
 """Write one batch of events in one transaction.
 
-Owns the statements of the writer's thread. They go to the driver directly: SQLAlchemy made the
+Owns the statements of the writer. They go to the driver directly: SQLAlchemy made the
 connection and the schema, and its own statements cost more than the commit does. Every transaction
 first looks whether the run still belongs to this process.
 """

@@ -14,7 +14,7 @@ Fetch = Callable[[bytes], bytes]
 
 HASH_BYTES = 16
 INLINE_BYTES = 512
-_INLINE, _HASHED, _PARTS = b"=", b"#", b"+"
+INLINE, _HASHED, _PARTS = b"=", b"#", b"+"
 
 
 class Parts(bytes):
@@ -42,7 +42,7 @@ def payload_hash(data: bytes) -> bytes:
 def pack(data: bytes, payloads: Payloads) -> bytes:
     """Return the cell that stands for `data`; what does not fit into it is added to `payloads`."""
     if len(data) <= INLINE_BYTES:
-        return _INLINE + data
+        return INLINE + data
     cuts = data.cuts if isinstance(data, Parts) else ()
     if not cuts:
         return _HASHED + _keep(data, payloads)
@@ -53,7 +53,7 @@ def pack(data: bytes, payloads: Payloads) -> bytes:
 def unpack(cell: bytes, fetch: Fetch) -> bytes:
     """Return what `pack` was given; `fetch` gives payloads by name."""
     mark, rest = cell[:1], bytes(cell[1:])
-    if mark == _INLINE:
+    if mark == INLINE:
         return rest
     return b"".join(fetch(name) for name in names_in(cell))
 
@@ -65,7 +65,7 @@ def names_in(cell: bytes) -> list[bytes]:
         ValueError: It is no cell of ours.
     """
     mark, rest = cell[:1], bytes(cell[1:])
-    if mark == _INLINE:
+    if mark == INLINE:
         return []
     if mark not in (_HASHED, _PARTS) or len(rest) % HASH_BYTES:
         raise ValueError(f"unreadable content {bytes(cell[:20])!r}")

@@ -14,9 +14,9 @@ from typing import Any
 
 from agentflow.journal.answering import check_answer, find_question
 from agentflow.journal.events import Stored
-from agentflow.journal.lease import is_written
 from agentflow.journal.records import RunRecord
 from agentflow.journal.store import Store
+from agentflow.journal.summary import status_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,11 +120,10 @@ class Journal:
 
 
 def _head(row: Any, now: float) -> RunHead:
-    written = is_written(row.owner, row.lease_until, now=now)
     return RunHead(
         id=row.id,
         flow=row.flow or "",
-        status=row.status or ("running" if written else "stopped"),
+        status=status_of(row, now),
         started_at=row.created_at,
         ended_at=row.ended_at,
         steps=row.steps or 0,

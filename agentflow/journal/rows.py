@@ -33,8 +33,8 @@ STATUSES = ("succeeded", "failed", "interrupted", "paused")
 _KIND_NUMBERS = {kind: number for number, kind in enumerate(KINDS)}
 _STATUS_NUMBERS = {status: number for number, status in enumerate(STATUSES)}
 
-_WHOLE_STEP = 9
-_TYPES: dict[type, int] = {
+WHOLE_STEP = 9
+TYPES: dict[type, int] = {
     RunStarted: 1,
     StepStarted: 2,
     StepFinished: 3,
@@ -80,7 +80,7 @@ def _whole(run: int, start: StepStarted, end: StepFinished, payloads: Payloads) 
     details = _json([start.details, end.details]) if start.details or end.details else None
     # fmt: off
     return (
-        run, end.number, _WHOLE_STEP, at_us, start.step, end.number - start.number, at_us - began_us,
+        run, end.number, WHOLE_STEP, at_us, start.step, end.number - start.number, at_us - began_us,
         start.parent, start.key, start.name, _KIND_NUMBERS[start.kind],
         pack(start.input, payloads), pack(end.output, payloads), details,
     )
@@ -117,7 +117,7 @@ def _row(
     output: bytes | None = None,
     details: Details | None = None,
 ) -> Row:
-    head = (run, event.number, _TYPES[type(event)], _us(event.at), step, None, None, None, None)
+    head = (run, event.number, TYPES[type(event)], _us(event.at), step, None, None, None, None)
     return (*head, name, kind, input, output, _json(details) if details else None)
 
 
@@ -269,5 +269,5 @@ _READERS: dict[int, Callable[[Any, Fetch], Iterator[Stored]]] = {
     6: _read_expanded,
     7: _read_noted,
     8: _read_run_finished,
-    _WHOLE_STEP: _read_whole,
+    WHOLE_STEP: _read_whole,
 }

@@ -223,7 +223,7 @@ class Store:
 
     def _read_version(self, connection: Connection) -> int:
         found = connection.execute(_VERSION).scalar_one_or_none()
-        if found is None or not str(found).isdigit():
+        if found is None or not str(found).isdecimal():
             problem = f"its schema version is {found!r}: the file is damaged; restore a copy"
             raise JournalError(store=self.name, problem=problem)
         return int(found)

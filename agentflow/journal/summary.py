@@ -7,6 +7,8 @@ it with the lease.
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import Row
+
 from agentflow.journal.events import (
     RunFinished,
     RunStarted,
@@ -15,7 +17,14 @@ from agentflow.journal.events import (
     StepStarted,
     Stored,
 )
+from agentflow.journal.lease import is_written
 from agentflow.journal.records import RunRecord
+
+
+def status_of(row: Row[Any], now: float) -> str:
+    """Return how a run stands by its row: as it ended, or `running`, or `stopped` without an end."""
+    written = is_written(row.owner, row.lease_until, now=now)
+    return str(row.status or ("running" if written else "stopped"))
 
 
 @dataclass(kw_only=True)

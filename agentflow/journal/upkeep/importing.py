@@ -25,12 +25,12 @@ from agentflow.journal.content import Payloads
 from agentflow.journal.events import Stored
 from agentflow.journal.records import RunRecord
 from agentflow.journal.rows import COLUMNS, to_rows
-from agentflow.journal.store import Store
+from agentflow.journal.store import NAMES_A_QUERY, Store
 from agentflow.journal.summary import Summary
 from agentflow.journal.upkeep.export import FORMAT, HASH_BYTES, VERSION
 from agentflow.journal.upkeep.form import check_name, check_time, read_event
 from agentflow.journal.upkeep.order import findings
-from agentflow.journal.upkeep.reading import CHUNK_ROWS, NAMES_A_QUERY, UNREADABLE
+from agentflow.journal.upkeep.reading import CHUNK_ROWS, UNREADABLE
 
 MAX_LINE_BYTES = 64 * 2**20
 MAX_RUN_BYTES = 2**30

@@ -17,14 +17,13 @@ from sqlalchemy import Connection, Row, delete, func, select, text
 from agentflow.errors import JournalError
 from agentflow.journal import tables
 from agentflow.journal.lease import is_written, own_name
-from agentflow.journal.store import Store
+from agentflow.journal.store import NAMES_A_QUERY, Store
+from agentflow.journal.summary import status_of
 from agentflow.journal.upkeep.reading import (
-    NAMES_A_QUERY,
     in_chunks,
     references,
     row_bytes,
     snapshot,
-    status_of,
     store_bytes,
 )
 

@@ -24,19 +24,15 @@ from sqlalchemy import (
 
 from agentflow.errors import JournalError
 from agentflow.journal import tables
-from agentflow.journal.content import Parts, names_in
+from agentflow.journal.content import INLINE, Parts, names_in
 from agentflow.journal.events import Expanded, RunFinished, RunStarted, StepFinished, StepStarted
 from agentflow.journal.events import Stored as StoredEvent
-from agentflow.journal.lease import is_written
-from agentflow.journal.rows import from_rows
+from agentflow.journal.rows import TYPES, WHOLE_STEP, from_rows
 from agentflow.journal.store import Payloads, Store
 
 CHUNK_ROWS = 1000
-NAMES_A_QUERY = 500
 # What reading a damaged row may raise besides an error of the database.
 UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
-WHOLE_STEP = 9  # the row of a step that is both its events, see `rows.py`
-_START = 2
 
 Key = tuple[int | None, bytes]
 
@@ -50,12 +46,6 @@ def snapshot(store: Store) -> Iterator[Connection]:
         else:
             connection.execution_options(isolation_level="REPEATABLE READ")
         yield connection
-
-
-def status_of(row: Row[Any], now: float) -> str:
-    """Return how a run stands by its index row, in the words of `Journal.heads`."""
-    written = is_written(row.owner, row.lease_until, now=now)
-    return str(row.status or ("running" if written else "stopped"))
 
 
 @contextmanager
@@ -123,7 +113,7 @@ def count_events() -> ColumnElement[int]:
 
 def count_steps() -> ColumnElement[int]:
     """Return the expression that counts the rows that begin a step."""
-    begins = tables.events.c.type.in_((_START, WHOLE_STEP))
+    begins = tables.events.c.type.in_((TYPES[StepStarted], WHOLE_STEP))
     return func.coalesce(func.sum(case((begins, 1), else_=0)), 0)
 
 
@@ -140,7 +130,7 @@ def store_bytes(store: Store, connection: Connection) -> int:
 
 def _is_long(cell: ColumnElement[Any]) -> ColumnElement[bool]:
     mark: ColumnElement[bytes] = func.substr(cell, 1, 1, type_=LargeBinary())
-    return mark != b"="
+    return mark != INLINE
 
 
 def _cut(event: StoredEvent, row: Row[Any], payloads: Payloads) -> StoredEvent:

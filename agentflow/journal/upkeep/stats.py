@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Select, func, select
 
 from agentflow.journal import tables
 from agentflow.journal.store import Store
+from agentflow.journal.summary import status_of
 from agentflow.journal.upkeep.reading import (
     count_events,
     count_steps,
@@ -19,7 +20,6 @@ from agentflow.journal.upkeep.reading import (
     references,
     row_bytes,
     snapshot,
-    status_of,
     store_bytes,
 )
 

@@ -17,11 +17,10 @@ from agentflow.journal.content import names_in, payload_hash
 from agentflow.journal.events import Stored
 from agentflow.journal.records import RunRecord
 from agentflow.journal.rows import from_rows
-from agentflow.journal.store import Store
+from agentflow.journal.store import NAMES_A_QUERY, Store
 from agentflow.journal.summary import Summary
 from agentflow.journal.upkeep.order import findings
 from agentflow.journal.upkeep.reading import (
-    NAMES_A_QUERY,
     UNREADABLE,
     in_chunks,
     snapshot,
