@@ -192,7 +192,9 @@ class Store:
     def _prepare(self, *, create: bool) -> None:
         with self.engine.connect() as connection:
             found = self._known_version(connection)
-            is_foreign = found is None and bool(inspect(connection).get_table_names())
+            # Another process may be making the journal right now: then its tables are just there.
+            names = [] if found is not None else inspect(connection).get_table_names()
+            is_foreign = bool(names) and tables.meta.name not in names
         if found == tables.SCHEMA_VERSION:
             return
         if found is not None and found > tables.SCHEMA_VERSION:
