@@ -1,44 +1,33 @@
-"""Stateful things that flows act on: a game, a browser, a shell, a simulation.
+"""Stateful things that flows and models act on: a game, a browser, a shell, a simulation.
 
-Owns `Environment` and `@action`. An action's call is a step like a tool's; what an environment was told
-before is part of its input, so a result is taken over only where the whole history is the same. When a
-resumed or forked run comes to an action that has to happen, the environment is first brought to where
-its recorded actions led: by default it is made anew and told them again, and what it answers is
-compared with the record.
+Owns `Environment`, `@action`, and an environment under a name, whose actions are tools. An action's call
+is a step like a tool's. When a resumed or forked run comes to an action that has to happen, the
+environment is first brought to where its recorded actions led: by default it is made anew and told them
+again, and what it answers is compared with the record. See `sessions.py`.
 """
 
 import functools
-import hashlib
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, cast, overload
 
-import anyio
-import anyio.to_thread
+import anyio.from_thread
 
-from agentflow.cancelling import uncancelled
 from agentflow.code import code_hash, target_of
 from agentflow.data import canonical, from_json
 from agentflow.engine.run import Step
-from agentflow.engine.steps import Body, StepCall, current_frame, perform
-from agentflow.errors import AgentflowError, EnvironmentRestoreError, ToolError
+from agentflow.engine.steps import StepCall, current_frame, perform
+from agentflow.errors import AgentflowError, EnvironmentRestoreError
+from agentflow.sessions import ActionTaken, Session, session_here
 from agentflow.signature import Signature
+from agentflow.tools import Tool
 
-HISTORY = "$after"  # in the input of an action: what names the history before it
+__all__ = ["Action", "ActionTaken", "ActionTool", "Environment", "NamedEnvironment", "action"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 S = TypeVar("S")
-
-
-@dataclass(frozen=True, slots=True)
-class ActionTaken:
-    """An action as recorded: its name, its arguments, and its result as JSON (None: it failed)."""
-
-    name: str
-    arguments: dict[str, Any]
-    output: bytes | None
 
 
 class Action(Generic[S, P, T]):
@@ -46,7 +35,7 @@ class Action(Generic[S, P, T]):
 
     def __init__(self, function: Callable[Concatenate[S, P], T]) -> None:
         self.function = function
-        self.signature = Signature(cast("Any", function).__get__(object()))
+        self.signature = _bound(function)
         self._code = code_hash(function)
         functools.update_wrapper(cast("Any", self), function)
 
@@ -62,48 +51,17 @@ class Action(Generic[S, P, T]):
         """Return the step on an opened environment, the plain method on the thing itself."""
         if instance is None:
             return self
-        session: _Session | None = instance.__dict__.get("_session")
+        session: Session | None = instance.__dict__.get("_session")
         if session is None:
             return functools.partial(cast("Any", self.function), instance)
         return functools.partial(self._call, session)
 
-    async def _call(self, session: "_Session", *args: Any, **kwargs: Any) -> Any:
-        arguments = self.signature.bind(args, kwargs)
-        async with session.lock:  # one history: actions happen one after the other
-            session.catch_up()
-            return await self._step(session, arguments)
+    def code(self) -> str:
+        """Return the hash of the method's code."""
+        return self._code
 
-    async def _step(self, session: "_Session", arguments: dict[str, Any]) -> Any:
-        output: bytes | None = None
-        try:
-            value = await perform(*self._as_step(session, arguments))
-            output = self.signature.write_output(value)
-        finally:  # what failed may have changed something, too
-            session.note(ActionTaken(self.name, session.asked, output))
-        return value
-
-    def _as_step(
-        self, session: "_Session", arguments: dict[str, Any]
-    ) -> tuple[StepCall[Any], Body[Any]]:
-        async def body(_step: Step) -> Any:
-            await session.restore()
-            return self.signature.check_output(await session.apply(self.name, arguments))
-
-        session.asked = from_json(self.signature.write_input(arguments))
-        run = current_frame(self.signature.name).run
-        code = run.code_details(self.signature.name, target_of(self.function), lambda: self._code)
-        call: StepCall[Any] = StepCall(
-            name=self.signature.name,
-            kind="tool",
-            input=canonical(session.asked | {HISTORY: session.digest}),
-            write=self.signature.write_output,
-            read=self.signature.read_output,
-            details=code | {"environment": [session.id, len(session.history)]},
-            edit=lambda edits: self._as_step(
-                session, self.signature.bind((), {**arguments, **edits.input})
-            ),
-        )
-        return call, body
+    async def _call(self, session: Session, *args: Any, **kwargs: Any) -> Any:
+        return await session.act(self, self.signature, (args, kwargs))
 
 
 def action(function: Callable[Concatenate[S, P], T]) -> Action[S, P, T]:
@@ -116,11 +74,27 @@ def action(function: Callable[Concatenate[S, P], T]) -> Action[S, P, T]:
 
 
 class Environment:
-    """Base of stateful things. Write a constructor and actions; open it inside a flow.
+    """Base of stateful things. Write a constructor and actions; open it inside a flow, or name it.
 
     The constructor's arguments are plain data, and with the same arguments and the same actions the
-    same things must happen: give a seed where chance plays.
+    same things must happen: give a seed where chance plays. `opening`, `score` and `is_over` change
+    nothing and may be overridden where there is something to say.
     """
+
+    def __init__(self) -> None:
+        """Make it; it takes no options unless a subclass says so."""
+
+    def opening(self) -> str:
+        """Return what an agent sees before its first action."""
+        return ""
+
+    def score(self) -> float | None:
+        """Return how well it went so far, in the environment's own points; None if it keeps none."""
+        return None
+
+    def is_over(self) -> bool:
+        """Return whether the episode has ended; every further action is an `EpisodeOverError`."""
+        return False
 
     @classmethod
     async def open(cls, *args: Any, **kwargs: Any) -> Self:
@@ -130,10 +104,8 @@ class Environment:
             NoRunError: No run is active here.
             InputError: The arguments do not fit the constructor.
         """
-        signature = Signature(cast("Any", cls.__init__).__get__(object()))
-        signature.name = f"{cls.__name__}.open"
+        signature = _bound(cls.__init__, f"{cls.__name__}.open")
         arguments = signature.bind(args, kwargs)
-        session = _Session(cls, signature, arguments)
 
         async def body(step: Step) -> None:
             step.details["opened"] = True
@@ -148,10 +120,25 @@ class Environment:
             read=lambda _text: None,
         )
         await perform(call, body)
+        session = Session(cls, signature, arguments)
         session.begin(key.hex(), frame.run)
         opened = object.__new__(cls)
         opened.__dict__["_session"] = session
         return opened
+
+    @classmethod
+    def named(cls, name: str, /, **options: Any) -> "NamedEnvironment":
+        """Return the environment under a name, for a runner: `Runner(tools=NAME.tools())`.
+
+        Args:
+            name: A Python identifier; its action `look` is the tool `NAME_look`.
+            options: The constructor's arguments.
+
+        Raises:
+            InputError: The options do not fit the constructor.
+            ValueError: The name is no identifier.
+        """
+        return NamedEnvironment(name, cls, options)
 
     def restore(self, actions: Sequence[ActionTaken]) -> None:
         """Bring a new environment to where `actions` led; override it where there is a quicker way.
@@ -160,16 +147,8 @@ class Environment:
             EnvironmentRestoreError: It answered otherwise than recorded.
         """
         for taken in actions:
-            made: Action[Any, ..., Any] = getattr(type(self), taken.name)
-            arguments = made.signature.read_input(canonical(taken.arguments))
-            args, kwargs = made.signature.split(arguments)
-            try:
-                value = made.function(self, *args, **kwargs)
-                output = made.signature.write_output(made.signature.check_output(value))
-            except AgentflowError:
-                raise
-            except Exception:  # noqa: BLE001 - it may have failed when it was recorded, too
-                output = None
+            # What came after the end was refused then, too.
+            output = None if self.is_over() else self._told_again(taken)
             if output != taken.output:
                 problem = (
                     f"told {taken.name}({taken.arguments}) again, it answered otherwise than "
@@ -178,77 +157,132 @@ class Environment:
                 raise EnvironmentRestoreError(environment=type(self).__name__, problem=problem)
 
     def close(self) -> None:
-        """Release what the environment holds; called when the run ends."""
+        """Release what the environment holds; called when the episode or the run ends."""
+
+    def _told_again(self, taken: ActionTaken) -> bytes | None:
+        made: Action[Any, ..., Any] = getattr(type(self), taken.name)
+        arguments = made.signature.read_input(canonical(taken.arguments))
+        args, kwargs = made.signature.split(arguments)
+        try:
+            value = made.function(self, *args, **kwargs)
+            if inspect.iscoroutine(value):  # restoring happens in a worker thread
+                value = anyio.from_thread.run(_awaited, value)
+            return made.signature.write_output(made.signature.check_output(value))
+        except AgentflowError:
+            raise
+        except Exception:  # noqa: BLE001 - it may have failed when it was recorded, too
+            return None
 
 
 @dataclass(eq=False)
-class _Session:
-    """One opened environment in one run: its history, and how much of it the thing has been told."""
+class NamedEnvironment:
+    """An environment under a name: one fresh instance an episode, opened when it is first needed.
 
+    `use` is where a resume finds it: its entry point, or else `module:Class`.
+    """
+
+    name: str
     kind: type[Environment]
-    signature: Signature
-    arguments: dict[str, Any]
-    id: str = ""
-    history: list[ActionTaken] = field(default_factory=list)
-    digest: str = ""  # names the history
-    asked: dict[str, Any] = field(default_factory=dict)  # the arguments of the action under way
-    lock: anyio.Lock = field(default_factory=anyio.Lock)
-    _run: Any = None
-    _thing: Environment | None = None
-    _told: int = 0
+    options: dict[str, Any]
+    use: str = ""
+    _signature: Signature = field(init=False, repr=False)
 
-    def begin(self, id: str, run: Any) -> None:  # noqa: A002 - it is one
-        self.id, self._run = id, run
-        run.services.at_end(self._close)
+    def __post_init__(self) -> None:
+        if not self.name.isidentifier():
+            raise ValueError(
+                f"the name of an environment is a Python identifier, not {self.name!r}"
+            )
+        self.use = self.use or target_of(self.kind)
+        self._signature = _bound(self.kind.__init__, self.name)
+        self.options = self._signature.bind((), self.options)
 
-    def catch_up(self) -> None:
-        """Take in the actions that happened inside flows which were taken over as a whole."""
-        source = self._run.source
-        if source is None:
-            return
-        for name, given, output in source.actions_taken(self.id, len(self.history)):
-            arguments = {key: value for key, value in from_json(given).items() if key != HISTORY}
-            self.note(ActionTaken(name.rpartition(".")[2], arguments, output))
+    @property
+    def actions(self) -> dict[str, Action[Any, ..., Any]]:
+        """Its actions by name, in the order in which they are written, inherited ones first."""
+        return {made.name: made for made in _actions(self.kind)}
 
-    def note(self, taken: ActionTaken) -> None:
-        """Add an action to the history."""
-        self.history.append(taken)
-        told = self.digest.encode() + canonical([taken.name, taken.arguments])
-        self.digest = hashlib.blake2b(told, digest_size=8).hexdigest()
+    def tools(self, *actions: str) -> tuple["ActionTool", ...]:
+        """Return those actions as tools; all of them if none is named.
 
-    async def restore(self) -> None:
-        """Make the thing if need be, and tell it what it has missed."""
-        if self._thing is None:
-            args, kwargs = self.signature.split(self.arguments)
-            self._thing = await _in_thread(lambda: self.kind(*args, **kwargs))
-        missed = self.history[self._told :]
-        if missed:
-            thing = self._thing
-            await _in_thread(lambda: thing.restore(missed))
-            self._told = len(self.history)
+        Raises:
+            ValueError: It has no such action.
+        """
+        known = self.actions
+        unknown = [name for name in actions if name not in known]
+        if unknown:
+            have = ", ".join(known) or "none"
+            raise ValueError(f"{self.name} has no action {unknown[0]!r} (it has {have})")
+        return tuple(ActionTool(self, known[name]) for name in actions or known)
 
-    async def apply(self, name: str, arguments: dict[str, Any]) -> Any:
-        """Carry out an action that has not happened yet."""
-        made: Action[Any, ..., Any] = getattr(self.kind, name)
-        args, kwargs = made.signature.split(arguments)
-        self._told = len(self.history) + 1
-        try:
-            if inspect.iscoroutinefunction(made.function):
-                value = await made.function(self._thing, *args, **kwargs)
-            else:
-                value = await _in_thread(lambda: made.function(self._thing, *args, **kwargs))
-        except AgentflowError:
-            raise
-        except Exception as error:
-            raise ToolError(
-                tool=made.signature.name, name=type(error).__name__, message=str(error)
-            ) from error
-        return value
+    def session(self) -> Session:
+        """Return what happens to it in the current episode; nothing is opened by that.
 
-    def _close(self) -> None:
-        if self._thing is not None:
-            self._thing.close()
+        Raises:
+            NoRunError: No run is active here.
+        """
+        prefix = f"{self.name}_"
+        return session_here(
+            self.name, lambda: Session(self.kind, self._signature, self.options, prefix=prefix)
+        )
+
+    async def shown_first(self) -> str:
+        """Return what an agent sees before its first action, as a step; empty if nothing."""
+        if self.kind.opening is Environment.opening:
+            return ""
+        return cast("str", await self._look("opening", _OPENING))
+
+    async def score(self) -> float | None:
+        """Return its score so far, as a step.
+
+        Raises:
+            ToolError: Its `score` raised.
+        """
+        return cast("float | None", await self._look("score", _SCORE))
+
+    def recorded(self) -> dict[str, Any]:
+        """Return what a run writes down, to find and make it again."""
+        return {
+            "use": self.use,
+            "options": from_json(self._signature.write_input(self.options)),
+        }
+
+    async def _look(self, what: str, signature: Signature) -> Any:
+        return await self.session().look(what, signature.renamed(f"{self.name}_{what}"))
 
 
-async def _in_thread(work: Callable[[], T]) -> T:
-    return await uncancelled(anyio.to_thread.run_sync(work))
+class ActionTool(Tool[..., Any]):
+    """An action of a named environment as a tool, for models and programs.
+
+    It has an effect, since what comes after it depends on it: nobody calls two side by side.
+    """
+
+    def __init__(self, environment: NamedEnvironment, made: Action[Any, ..., Any]) -> None:
+        method = cast("Any", made.function).__get__(object())
+        super().__init__(method, name=f"{environment.name}_{made.name}", effect=True)
+        self.environment, self.action = environment, made
+
+    async def call(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], details: dict[str, Any] | None = None
+    ) -> Any:
+        """Take the action on the current episode's environment; see `Session.act`."""
+        session = self.environment.session()
+        return await session.act(self.action, self.signature, (args, kwargs), details)
+
+
+def _actions(kind: type[Environment]) -> Iterator[Action[Any, ..., Any]]:
+    names = dict.fromkeys(name for base in reversed(kind.__mro__) for name in vars(base))
+    found = (getattr(kind, name) for name in names)
+    return (made for made in found if isinstance(made, Action))
+
+
+async def _awaited(work: Coroutine[Any, Any, T]) -> T:
+    return await work
+
+
+def _bound(function: Callable[..., Any], name: str | None = None) -> Signature:
+    """Return the signature of a method without `self`."""
+    signature = Signature(cast("Any", function).__get__(object()))
+    return signature if name is None else signature.renamed(name)
+
+
+_OPENING, _SCORE = _bound(Environment.opening), _bound(Environment.score)

@@ -167,6 +167,14 @@ class ToolError(AgentflowError):
         super().__init__(f"tool {tool}: {name}: {message}")
 
 
+class EpisodeOverError(ToolError):
+    """An action came after the end of its environment's episode; nothing happened."""
+
+    def __init__(self, *, tool: str) -> None:
+        message = "the episode is over, so nothing happened; act no more and give your answer"
+        super().__init__(tool=tool, name="EpisodeOverError", message=message)
+
+
 class AskError(AgentflowError):
     """A question to a person has no answer: nobody is there, or the answer does not fit."""
 
@@ -325,6 +333,17 @@ class DriftError(AgentflowError):
     def __init__(self, *, step: str, run: str, recorded: str, now: str) -> None:
         self.step, self.run, self.recorded, self.now = step, run, recorded, now
         super().__init__(f"{step}: input differs from run {run}: recorded {recorded}, now {now}")
+
+
+# Training data -----------------------------------------------------------------------------
+
+
+class TrainingDataError(AgentflowError):
+    """Runs could not be turned into training data; `place` says where, `problem` what to do."""
+
+    def __init__(self, *, place: str, problem: str) -> None:
+        self.place, self.problem = place, problem
+        super().__init__(f"{place}: {problem}")
 
 
 # Telemetry ---------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from agentflow.models.protocol import Model, ModelSpec
 from agentflow.models.registry import open_model
 from agentflow.sandbox.monty import open_sandbox
 from agentflow.sandbox.protocol import ProgramSandbox
+from agentflow.sandbox.workers.pool import TrialWorkers, open_workers
 from agentflow.tools import Tool
 
 
@@ -33,10 +34,12 @@ class LiveServices:
         models: Mapping[str, Model] | None = None,
     ) -> None:
         self.default_model, self.tools, self.ask = default_model, tools, ask
+        self.environments: dict[bytes, dict[str, Any]] = {}
         self._models: dict[str, Model] = dict(models or {})
         self._lent = set(self._models)
         self._permits = Permits()
         self._sandbox: ProgramSandbox | None = None
+        self._workers: TrialWorkers | None = None
         self._closers: list[Callable[[], None]] = []
         self._lock = anyio.Lock()
 
@@ -73,6 +76,17 @@ class LiveServices:
                 self._sandbox = await open_sandbox()
             return self._sandbox
 
+    async def workers(self) -> TrialWorkers:
+        """Return the workers for generated functions, starting the first on first use.
+
+        Raises:
+            SandboxUnavailableError: Nothing can confine generated code here.
+        """
+        async with self._lock:
+            if self._workers is None:
+                self._workers = await open_workers()
+            return self._workers
+
     def at_end(self, close: Callable[[], None]) -> None:
         """Call `close` when the run ends."""
         self._closers.append(close)
@@ -84,6 +98,8 @@ class LiveServices:
                 await anyio.to_thread.run_sync(close)
             if self._sandbox is not None:
                 await self._sandbox.aclose()
+            if self._workers is not None:
+                await self._workers.aclose()
             for name, model in self._models.items():
                 if name not in self._lent:
                     await model.aclose()

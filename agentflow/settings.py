@@ -11,6 +11,7 @@ from typing import Any
 from agentflow.budget import Budget
 from agentflow.engine.people import Question
 from agentflow.engine.run import ActiveRun, Durability
+from agentflow.episodes import check_environments, recorded_tools
 from agentflow.journal.events import Event
 from agentflow.models.protocol import Model, ModelSpec
 from agentflow.models.registry import parse_spec
@@ -40,12 +41,8 @@ class RunSettings:
 
         Raises:
             ModelError: The model's specification cannot be read.
+            ValueError: Two tools or environments have one name.
         """
-        tools = (
-            self.tools
-            if isinstance(self.tools, Mapping)
-            else {item.name: item for item in self.tools}
-        )
         lent: dict[str, Model] = {}
         spec: ModelSpec | None
         if self.model is None or isinstance(self.model, ModelSpec):
@@ -55,7 +52,21 @@ class RunSettings:
         else:
             spec = self.model.spec
             lent[str(spec)] = self.model
-        return LiveServices(default_model=spec, tools=tools, ask=self.ask, models=lent)
+        return LiveServices(
+            default_model=spec, tools=self._tools_by_name(), ask=self.ask, models=lent
+        )
+
+    def _tools_by_name(self) -> Mapping[str, Tool[..., Any]]:
+        if isinstance(self.tools, Mapping):
+            tools = dict(self.tools)
+        else:
+            tools = {item.name: item for item in self.tools}
+            if len(tools) < len(self.tools):
+                names = [item.name for item in self.tools]
+                twice = next(name for name in names if names.count(name) > 1)
+                raise ValueError(f"two tools are called {twice!r}; give one another name")
+        check_environments(tools)
+        return tools
 
     def recorded(self, active: ActiveRun) -> dict[str, Any]:
         """Return what a run writes down about its settings, for a resume or fork to go by."""
@@ -63,7 +74,7 @@ class RunSettings:
         return {
             "model": None if spec is None else spec.model_dump(mode="json", exclude_defaults=True),
             "budget": self.budget.model_dump(exclude_none=True),
-            "tools": sorted(active.services.tools),
+            **recorded_tools(active.services.tools),
             "redact": dict(self.redact) if isinstance(self.redact, Mapping) else list(self.redact),
             "cache_models": self.cache_models,
         }

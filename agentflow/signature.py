@@ -53,6 +53,12 @@ class Signature:
         self._nameable = {item.name for item in given if item.kind is not item.POSITIONAL_ONLY}
         self._input, self._output = self._build()
 
+    def renamed(self, name: str) -> "Signature":
+        """Return the same signature under another name."""
+        other = copy.copy(self)
+        other.name = name
+        return other
+
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """Return the validated arguments by parameter name, defaults included.
 

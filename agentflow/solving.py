@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from agentflow import plugins
 from agentflow.data import Data
 from agentflow.engine.branches import parallel
+from agentflow.episodes import episode, with_openings
 from agentflow.flows import flow
 from agentflow.task import Result, Task
 
@@ -51,10 +52,11 @@ class Solution(BaseModel):
 
 @flow(name="task")
 async def solve_task(task: Task, planner: Named, checks: tuple[Named, ...] = ()) -> Solution:
-    """Let the planner solve the task, then check its answer."""
+    """Let the planner solve the task, then check its answer; its environments are there for both."""
     plan = plugins.load("planner", planner.name)
-    result: Result = await plan(task, **planner.options)
-    verdicts = await parallel(check(result.output, named) for named in checks)
+    async with episode():
+        result: Result = await plan(await with_openings(task), **planner.options)
+        verdicts = await parallel(check(result.output, named) for named in checks)
     return Solution(output=result.output, verdicts=tuple(verdicts))
 
 

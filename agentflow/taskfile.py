@@ -4,8 +4,9 @@ Owns the meaning of a task file: what its parts become. Knows nothing of the eng
 installed. No value under `model` is ever part of a message.
 """
 
+import keyword
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -30,7 +31,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 
 @dataclass(frozen=True)
 class NamedOptions:
-    """A planner or scorer by name, and what the file gives it."""
+    """A planner, scorer or environment by name, and what the file gives it."""
 
     name: str
     options: dict[str, Any] = field(default_factory=dict)
@@ -38,7 +39,7 @@ class NamedOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskFile:
-    """What a task file says; `journal` is absolute or a URL, `model` as it was written."""
+    """What a task file says; `journal` is absolute or a URL, `model` and `tools` as written."""
 
     path: Path
     name: str
@@ -46,6 +47,7 @@ class TaskFile:
     planner: NamedOptions
     checks: tuple[NamedOptions, ...]
     tools: tuple[str, ...]
+    environments: dict[str, NamedOptions]
     model: str | dict[str, Any]
     budget: Budget
     journal: str | None = field(repr=False)  # a URL may hold a password
@@ -85,7 +87,7 @@ class _Loading:
         task = Task(
             goal=document.goal,
             inputs=self._inputs(document.inputs),
-            tools=self._tools(document.tools),
+            tools=self._tools(document.tools, document.environments),
             output_schema=self._output(document.output),
             context=document.context,
         )
@@ -96,6 +98,7 @@ class _Loading:
             planner=self._planner(),
             checks=tuple(_checks(document.check)),
             tools=task.tools,
+            environments=self._environments(document),
             model=self._data.get("model", "auto"),
             budget=document.budget,
             journal=self._journal(document.journal),
@@ -159,14 +162,38 @@ class _Loading:
             problem = f"{key_at(('inputs', name))}: {error}"
             self._fail("inputs", name, *value, problem=problem, cause=error)
 
-    def _tools(self, tools: list[str]) -> tuple[str, ...]:
-        seen: set[str] = set()
+    def _tools(self, tools: list[str], environments: Container[str]) -> tuple[str, ...]:
         for index, tool in enumerate(tools):
-            if tool in seen:
+            environment, dot, _action = tool.partition(".")
+            before = tools[:index]
+            holds_some = any(other.startswith(f"{tool}.") for other in before)
+            if tool in before or environment in before or holds_some:
                 problem = f"tool `{shown(tool)}` is listed twice; keep one"
                 self._fail("tools", index, problem=problem)
-            seen.add(tool)
+            if dot and environment not in environments:
+                problem = (
+                    f"tool `{shown(tool)}` is an action of `{shown(environment)}`, which is not "
+                    "under `environments`"
+                )
+                self._fail("tools", index, problem=problem)
         return tuple(tools)
+
+    def _environments(self, document: Document) -> dict[str, NamedOptions]:
+        listed = {tool.partition(".")[0] for tool in document.tools}
+        for name in document.environments:
+            if not name.isidentifier() or keyword.iskeyword(name):
+                problem = (
+                    f"environment `{shown(name)}`: its name begins the names of its actions in "
+                    "programs, so write letters, digits and `_` only"
+                )
+                self._fail("environments", name, problem=problem)
+            if name not in listed:
+                problem = f"no tool of environment `{name}` is listed; write `tools: [{name}]`"
+                self._fail("environments", name, problem=problem)
+        return {
+            name: NamedOptions(choice.use, choice.options)
+            for name, choice in document.environments.items()
+        }
 
     def _redact(self, rules: list[str]) -> tuple[str, ...]:
         for index, rule in enumerate(rules):

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from agentflow.budget import Budget
 from agentflow.models.protocol import ModelSpec, Price
-from agentflow.taskschema import VERSION, Document
+from agentflow.taskschema import VERSION, Document, EnvironmentChoice
 from agentflow.yamltree import shown
 
 TOO_LARGE = 1e300
@@ -71,10 +71,16 @@ def problem_at(path: Place, item: Any) -> str:
 
 
 def _unknown(path: Place) -> str:
-    valid = list(_MODELS[path[:-1]].model_fields)
+    valid = list(_model_at(path[:-1]).model_fields)
     near = difflib.get_close_matches(str(path[-1]), valid, n=1)
     advice = f"did you mean `{near[0]}`?" if near else f"write one of {', '.join(valid)}"
     return f"unknown key {key_at(path)}; {advice}"
+
+
+def _model_at(path: Place) -> type[BaseModel]:
+    if len(path) == 2 and path[0] == "environments":
+        return EnvironmentChoice
+    return _MODELS[path]
 
 
 def key_at(path: Place) -> str:

@@ -48,6 +48,15 @@ class PlannerChoice(BaseModel):
     name: Text
 
 
+class EnvironmentChoice(BaseModel):
+    """A stateful thing by name, and how it is made."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    use: Text = Field(description="Which installed environment it is.")
+    options: dict[Text, Any] = Field(default={}, description="What the environment is made with.")
+
+
 class Document(BaseModel):
     """A task for AgentFlow: what is asked, with what, how and within which limits."""
 
@@ -73,7 +82,14 @@ class Document(BaseModel):
         default="auto",
         description="auto, provider:name, an http(s) URL with #name, or a mapping of details.",
     )
-    tools: list[Text] = Field(default=[], description="Names of the tools the planner may use.")
+    environments: dict[Text, EnvironmentChoice] = Field(
+        default={},
+        description="Stateful things by name; their actions are tools: NAME (all) or NAME.ACTION.",
+    )
+    tools: list[Text] = Field(
+        default=[],
+        description="Names of the tools the planner may use, and of environments or their actions.",
+    )
     budget: Budget = Field(default=Budget(), description="Limits for the whole run.")
     output: Annotated[
         Annotated[Literal["text", "number", "integer", "boolean", "list", "object"], Tag("<text>")]

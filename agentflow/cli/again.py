@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from agentflow.budget import Budget
 from agentflow.cli.carry import Job
-from agentflow.cli.prepare import find_tools
+from agentflow.cli.environments import recorded_tools
 from agentflow.errors import JournalError
 from agentflow.flows import Flow
 from agentflow.journal.journal import Journal
@@ -65,7 +65,7 @@ def job_like(
         announcement=f"{announcement}, model {ModelSpec(**model)}" if model else announcement,
         start=start,
         model=ModelSpec(**model) if model else None,
-        tools=find_tools(settings.get("tools", [])),
+        tools=recorded_tools(settings),
         budget=changed_budget(settings.get("budget", {}), budget),
         journal=journal,
         redact=settings.get("redact", ()),

@@ -12,6 +12,7 @@ import anyio
 
 from agentflow import plugins
 from agentflow.budget import Budget
+from agentflow.cli.environments import tools_of
 from agentflow.errors import ModelError, PluginError, TaskFileError
 from agentflow.models.auto import choose_model
 from agentflow.models.protocol import ModelSpec
@@ -49,10 +50,10 @@ def prepare(path: Path, *, model: str | None, planner: str | None, journal: str 
     chosen = Named(name=planner or file.planner.name, options=file.planner.options)
     _found(file, ["planner"], "planner", [chosen.name])
     _found(file, ["check"], "scorer", [item.name for item in file.checks])
-    tools = dict(zip(file.tools, _found(file, ["tools"], "tool", file.tools), strict=True))
+    tools = tools_of(file)
     spec, reason = _model(file, model)
     return Prepared(
-        task=file.task,
+        task=file.task.model_copy(update={"tools": tuple(tools)}),
         planner=chosen,
         checks=tuple(Named(name=item.name, options=item.options) for item in file.checks),
         tools=tools,
@@ -68,15 +69,6 @@ def prepare(path: Path, *, model: str | None, planner: str | None, journal: str 
 def below_root(budget: Budget) -> Budget:
     """Return the budget with `depth` counted from the planner, which sits below the task's root."""
     return budget if budget.depth is None else budget.model_copy(update={"depth": budget.depth + 1})
-
-
-def find_tools(names: Sequence[str]) -> dict[str, Tool[..., Any]]:
-    """Return tools by name.
-
-    Raises:
-        PluginError: One is not installed.
-    """
-    return {name: plugins.load("tool", name) for name in names}
 
 
 def _found(file: TaskFile, path: list[str], kind: PluginKind, names: Sequence[str]) -> list[Any]:

@@ -9,8 +9,8 @@ from rich.console import Console
 
 from agentflow.budget import Budget
 from agentflow.cli.again import recorded_run
+from agentflow.cli.environments import recorded_tools
 from agentflow.cli.exits import EXIT_FAILED
-from agentflow.cli.prepare import find_tools
 from agentflow.cli.tree import run_tree, status_line
 from agentflow.cli.words import clean_block
 from agentflow.journal.records import RunRecord
@@ -31,7 +31,7 @@ def replay(run: str, journal: str | None, quiet: bool) -> None:
     agentflow replay last
     """
     record, flow = recorded_run(run, journal)
-    runner = Runner(journal=journal, tools=find_tools(record.settings.get("tools", [])))
+    runner = Runner(journal=journal, tools=recorded_tools(record.settings))
     replayed = anyio.run(runner.replay, flow, record.id)
     console = Console(stderr=True, quiet=quiet)
     console.print(run_tree(record))

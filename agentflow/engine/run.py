@@ -28,6 +28,7 @@ from agentflow.journal.reuse import Asked, Edits, Recorded
 from agentflow.models.protocol import Model, ModelSpec
 from agentflow.redaction import Redactor
 from agentflow.sandbox.protocol import ProgramSandbox
+from agentflow.sandbox.workers.pool import TrialWorkers
 
 Durability = Literal["results", "behind"]
 MAX_TRACE_CHARS = 20_000
@@ -55,6 +56,7 @@ class Services(Protocol):
     default_model: ModelSpec | None
     tools: Mapping[str, Any]
     ask: Callable[[Any], Any] | None
+    environments: dict[bytes, dict[str, Any]]  # the opened ones, by episode and name
 
     async def choose_model(self) -> tuple[ModelSpec, str]:
         """Pick the run's default model from what the user has; return it and the reason."""
@@ -70,6 +72,10 @@ class Services(Protocol):
 
     async def sandbox(self) -> ProgramSandbox:
         """Return the sandbox for plan code."""
+        ...
+
+    async def workers(self) -> TrialWorkers:
+        """Return the confined workers for generated functions."""
         ...
 
     def at_end(self, close: Callable[[], None]) -> None:

@@ -263,7 +263,8 @@ def _actions(steps: Iterable[StepRecord]) -> dict[str, list[StepRecord]]:
     """Return the actions of every environment, in the order in which they happened."""
     found: dict[str, list[StepRecord]] = {}
     for step in steps:
-        if place := step.details.get("environment"):
+        place = step.details.get("environment")
+        if place and step.status != "refused":  # a refused one never happened
             found.setdefault(place[0], []).append(step)
     for actions in found.values():
         actions.sort(key=lambda step: int(step.details["environment"][1]))

@@ -134,6 +134,15 @@ class ModelSpec(Value):
     def __str__(self) -> str:
         return f"{self.provider}:{self.name}"
 
+    @property
+    def is_local(self) -> bool:
+        """Whether the model runs in this process.
+
+        Then it goes on from a begun reply, takes a grammar and a seed, and always gives its first
+        choice unless a temperature is asked for. A hosted one samples by itself and may refuse both.
+        """
+        return self.provider == "gguf"
+
 
 class Model(Protocol):
     """A model that answers requests.

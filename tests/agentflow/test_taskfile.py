@@ -30,7 +30,9 @@ model:
   provider: openai
   name: gpt-5-mini
   api_key_env: TEAM_KEY
-tools: [calculate]
+environments:
+  hall: {use: corridor, options: {length: 3}}
+tools: [calculate, hall.look]
 budget: {tokens: 1000, usd: 1}
 output:
   type: object
@@ -75,7 +77,8 @@ def test_a_whole_file_becomes_a_task_and_how_to_solve_it(tmp_path: Path) -> None
     assert file.task.goal == "Add up the orders."
     assert file.task.context == "Prices are in euros."
     assert file.task.inputs == {"year": 2024, "orders": [{"id": 1, "price": 2.5}]}
-    assert file.task.tools == file.tools == ("calculate",)
+    assert file.task.tools == file.tools == ("calculate", "hall.look")
+    assert file.environments == {"hall": NamedOptions("corridor", {"length": 3})}
     assert file.task.output_schema == {
         "type": "object",
         "properties": {"total": {"type": "number"}},
@@ -98,10 +101,10 @@ def test_lines_are_those_of_the_keys(tmp_path: Path) -> None:
     (tmp_path / "orders.csv").write_text("id,price\n1,2.5\n")
     file = load(tmp_path, WHOLE)
     assert file.line_of("goal") == 3
-    assert file.line_of("output", "properties", "total") == 18
-    assert file.line_of("check", 1, "numeric") == 21
+    assert file.line_of("output", "properties", "total") == 20
+    assert file.line_of("check", 1, "numeric") == 23
     assert file.line_of("budget", "depth") is None
-    assert file.error("budget", "depth", problem="no").line == 14
+    assert file.error("budget", "depth", problem="no").line == 16
     assert file.error("nowhere", problem="no").line == 1
 
 
@@ -229,6 +232,21 @@ REFUSED = [
     (HEAD + "tools: calculate\n", "3: `tools` must be a list, found the text 'calculate'"),
     (HEAD + "tools:\n- a\n- 3\n", "5: `tools.1` must be text, found the number 3"),
     (HEAD + "tools:\n- a\n- a\n", "5: tool `a` is listed twice"),
+    (HEAD + "environments: {cave: adventure}\n", "`environments.cave` must be a mapping"),
+    (HEAD + "environments: {cave: {}}\n", "3: `environments.cave.use` is missing"),
+    (HEAD + "environments: {cave: {use: a, option: {}}}\n", "did you mean `options`?"),
+    (HEAD + "environments: {my cave: {use: a}}\n", "3: environment `my cave`: its name begins"),
+    (HEAD + "environments: {if: {use: a}}\n", "3: environment `if`: its name begins"),
+    (HEAD + "environments: {cave: {use: a}}\n", "3: no tool of environment `cave` is listed"),
+    (HEAD + "tools:\n- cave.look\n", "4: tool `cave.look` is an action of `cave`, which is not"),
+    (
+        HEAD + "environments: {a: {use: b}}\ntools:\n- a\n- a.look\n",
+        "6: tool `a.look` is listed twice",
+    ),
+    (
+        HEAD + "environments: {a: {use: b}}\ntools:\n- a.look\n- a\n",
+        "6: tool `a` is listed twice",
+    ),
     (HEAD + "output: textt\n", "3: `output` must be 'text', 'number'"),
     (HEAD + "output: 3\n", "3: `output` must be one of text, number"),
     (HEAD + "output:\n  type: strin\n", "4: `output.type` is not valid JSON schema: 'strin'"),
@@ -348,6 +366,7 @@ plain = st.recursive(
     max_leaves=6,
 )
 keys = ["agentflow", "goal", "name", "context", "inputs", "planner", "model", "tools", "budget"]
+keys.append("environments")
 
 
 @fuzzing

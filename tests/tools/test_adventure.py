@@ -1,11 +1,22 @@
-"""A real text game: resumed, forked and replayed from its recorded commands."""
+"""A real text game: resumed, forked and replayed from its recorded commands, and played by a planner."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from adventure.game import Game
 from agentflow_tools.adventure import Adventure
 
-from agentflow import Change, Runner, flow
-from agentflow.errors import EnvironmentRestoreError
+from agentflow import Change, Journal, Runner, flow
+from agentflow.engine.notes import tools_in_reach
+from agentflow.episodes import environments_in_reach
+from agentflow.errors import EnvironmentRestoreError, EpisodeOverError
+from tests.wire import WireServer, calls, says
+
+TASK = Path(__file__).parents[2] / "examples/cave/task.yaml"
 
 pytestmark = pytest.mark.anyio
 
@@ -48,13 +59,12 @@ async def walk(game: int, commands: list[str]) -> list[str]:
         if command in stop_before:
             raise RuntimeError("the lamp went out")
         heard.append(await cave.tell(command))
-    heard.append(str(await cave.score()))
     return heard
 
 
 async def test_a_resumed_game_is_told_again_what_it_was_told_and_goes_on(journal: str) -> None:
     whole = await Runner(journal=":memory:").run_async(walk, 7, INTO_THE_CAVE)
-    assert "BENEATH A" in whole.output[-2]
+    assert "BENEATH A" in whole.output[-1]
     stop_before.append("unlock grate")
     with pytest.raises(RuntimeError):
         await Runner(journal=journal).run_as("stopped", walk, 7, INTO_THE_CAVE)
@@ -144,3 +154,52 @@ async def test_a_game_that_answers_otherwise_when_it_is_told_again_is_an_error(
     monkeypatch.setattr(Game, "do_command", lambda _self, words: f"something else: {words}")
     with pytest.raises(EnvironmentRestoreError, match=r"tell\(.*enter building.*otherwise"):
         await Runner(journal=journal).resume(walk, "stopped")
+
+
+async def test_who_leaves_the_game_has_a_score_and_can_do_no_more() -> None:
+    @flow
+    async def leave() -> tuple[str, float | None]:
+        tell, cave = tools_in_reach()["cave_tell"], environments_in_reach()["cave"]
+        assert "REALLY WANT TO QUIT" in await tell("quit")
+        said = await tell("yes")
+        with pytest.raises(EpisodeOverError):
+            await tell("enter")
+        return said, await cave.score()
+
+    cave = Adventure.named("cave", seed=3)
+    result = await Runner(journal=":memory:", tools=cave.tools()).run_async(leave)
+    said, score = result.output
+    assert f"YOU SCORED {score:g} OUT OF" in said
+    assert told == ["no", "quit", "yes"]
+
+
+def test_the_example_is_played_through_a_model_resumed_in_the_middle_and_replayed(
+    tmp_path: Path,
+) -> None:
+    def agentflow(*arguments: str, server: WireServer) -> subprocess.CompletedProcess[str]:
+        environment = {"OPENAI_API_KEY": "sk-test", "OPENAI_BASE_URL": server.openai_url}
+        environment["AGENTFLOW_JOURNAL"] = str(tmp_path / "j.db")
+        command = [sys.executable, "-m", "agentflow.cli.main", *arguments]
+        return subprocess.run(
+            command, env=os.environ | environment, capture_output=True, text=True, check=False
+        )
+
+    def tells(*commands: str) -> list[tuple[str, dict[str, str]]]:
+        return [("cave_tell", {"command": command}) for command in commands]
+
+    answer = "I stand in the building with the lamp and the keys."
+    with WireServer([calls(*tells("enter", "take lamp")), calls(*tells("dance"))]) as server:
+        stopped = agentflow("run", str(TASK), "-m", "openai:gpt-5-mini", server=server)
+        assert stopped.returncode == 1, stopped.stderr
+        opening = server.requests[0].text
+        assert "At the beginning cave shows:\nYOU ARE STANDING AT THE END OF A ROAD" in opening
+    with WireServer([calls(*tells("take keys", "inventory")), says(answer)]) as server:
+        done = agentflow("resume", "last", server=server)
+        assert done.returncode == 0, done.stderr
+        assert "BRASS LANTERN" in server.requests[-1].prompt
+    assert done.stdout.strip() == answer
+    replayed = agentflow("replay", "last", server=server)
+    assert json.loads(replayed.stdout)["output"] == answer, replayed.stderr
+    with Journal(tmp_path / "j.db") as journal:
+        names = [step.name for step in journal.run("last").steps.values()]
+    assert "cave_opening" in names

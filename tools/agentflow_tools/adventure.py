@@ -27,19 +27,29 @@ class Adventure(Environment):
         self._game: Any = Game(seed)
         load_advent_dat(self._game)
         self._game.start()
-        self._game.do_command(["no"])  # no instructions
+        self._opening = _line(self._game.do_command(["no"]))  # no instructions
+
+    def opening(self) -> str:
+        """Return where the game begins."""
+        return self._opening
+
+    def score(self) -> float:
+        """Return the points so far; 350 is the most there are."""
+        points, _most = self._game.compute_score()
+        return float(points)
+
+    def is_over(self) -> bool:
+        """Return whether the player has died for good, or has left the game."""
+        return bool(self._game.is_finished)
 
     @action
     def tell(self, command: str) -> str:
-        """Tell the game what to do, such as `enter building`, and return what it says."""
+        """Tell the game what to do in one to three words, such as `enter building`, and return what it says."""
         words = command.lower().split()
         if not words:
             return "Say something."
-        said: str = self._game.do_command(words)
-        return " ".join(said.split())
+        return _line(self._game.do_command(words))
 
-    @action
-    def score(self) -> int:
-        """Return the points so far; 350 is the most there are."""
-        points, _most = self._game.compute_score()
-        return int(points)
+
+def _line(said: str) -> str:
+    return " ".join(said.split())

@@ -1,0 +1,1 @@
+"""What runs inside a jail. Imports the standard library and itself only, and is sent there as text."""
