@@ -24,6 +24,7 @@ COMMANDS = {
     "diff": "Compare two runs step by step.",
     "answer": "Answer a question that a run asks.",
     "journal": "Look after the journal: prune, export, import, verify, stats.",
+    "pairs": "Write recorded runs as data to train a model on.",
     "trace": "Send one recorded run to an OpenTelemetry collector.",
     "models": "List, fetch and remove small local models.",
     "schema": "Print the JSON schema of task files, for editors.",

@@ -1,0 +1,87 @@
+"""A data set on the disk: a file of JSON lines, and beside it a file that says how it was made.
+
+Owns the files. Each appears whole or not at all, none is replaced unless asked for, and secrets are
+looked for once more on the way out. Equal journals and filters give equal bytes: no date, no machine.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import IO, Any
+
+from agentflow.errors import TrainingDataError
+from agentflow.redaction import Redactor
+from agentflow.training.collect import DataSet
+from agentflow.training.formats import Format, line_of
+
+FORMAT, VERSION = "agentflow-pairs", 1
+
+
+def settings_path(target: Path) -> Path:
+    """Return where the settings of a data set are written: `pairs.jsonl` has `pairs.settings.json`."""
+    return target.with_name(f"{target.stem}.settings.json")
+
+
+def refuse_overwriting(target: Path) -> None:
+    """Raise if one of the two files of a data set is there already.
+
+    Raises:
+        TrainingDataError: It is.
+    """
+    for path in (target, settings_path(target)):
+        if path.exists():
+            raise TrainingDataError(
+                place=str(path), problem="it is there already; replace it with --force"
+            )
+
+
+def write(
+    data: DataSet,
+    target: Path,
+    form: Format = "chat",
+    *,
+    bare: bool = False,
+    force: bool = False,
+    redactor: Redactor | None = None,
+) -> Path:
+    """Write a data set to `target` and its settings beside it; return where those are.
+
+    Raises:
+        TrainingDataError: A file is there already or cannot be written, or the format cannot hold a pair.
+    """
+    if not force:
+        refuse_overwriting(target)
+    redactor = redactor or Redactor()
+    lines = (redactor.data(line_of(pair, form, bare=bare)) for pair in data.pairs)
+    with _whole_file(target) as file:
+        for line in lines:
+            file.write(_json(line) + b"\n")
+    head: dict[str, Any] = {"format": FORMAT, "version": VERSION, "agentflow": version("agentflow")}
+    head |= {"data": target.name, "lines": form, "bare": bare}
+    settings = settings_path(target)
+    with _whole_file(settings) as file:
+        file.write(json.dumps(redactor.data(head | data.report()), indent=1).encode() + b"\n")
+    return settings
+
+
+@contextmanager
+def _whole_file(target: Path) -> Iterator[IO[bytes]]:
+    """Give a file that becomes `target` at the end, or leaves no trace."""
+    part = target.with_name(target.name + ".part")
+    try:
+        with part.open("wb") as file:
+            yield file
+        part.replace(target)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        problem = f"cannot be written: {error.strerror or error}"
+        raise TrainingDataError(place=str(target), problem=problem) from error
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _json(line: dict[str, Any]) -> bytes:
+    return json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
