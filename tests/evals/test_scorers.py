@@ -237,3 +237,40 @@ async def test_code_as_an_answer_cannot_skip_the_assertions(answer: Any, said: s
 async def test_a_wrong_option_is_named(scorer: str) -> None:
     with pytest.raises(InputError, match=rf"check {scorer}: .*"):
         await score(scorer, 1, colour="red")
+
+
+MODULE = "def half(x: float) -> float:\n    return x / 2\n"
+
+
+async def test_code_tests_pass_when_every_assertion_holds() -> None:
+    found = await score("code_tests", MODULE, tests="assert half(3) == 1.5\nassert half(0) == 0")
+    assert found.passed, found.explanation
+
+
+async def test_code_tests_say_which_assertion_fails() -> None:
+    found = await score("code_tests", MODULE, tests="assert half(3) == 1")
+    assert not found.passed
+    assert "assert half(3) == 1" in found.explanation
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "import builtins\nbuiltins.__dict__['AssertionError'] = None\n",
+        "import os\nos._exit(0)\n",
+        "class Same(float):\n    def __eq__(self, other): return True\n",
+    ],
+)
+async def test_code_tests_cannot_be_faked(hostile: str) -> None:
+    module = hostile + "def half(x):\n    return Same(9) if 'Same' in globals() else 9\n"
+    assert not (await score("code_tests", module, tests="assert half(3) == 1.5")).passed
+
+
+@pytest.mark.parametrize("output", ["def half(:", 5, None])
+async def test_code_tests_fail_what_is_no_module(output: Any) -> None:
+    assert not (await score("code_tests", output, tests="assert half(3) == 1.5")).passed
+
+
+async def test_code_tests_that_are_no_python_are_a_mistake_in_the_file() -> None:
+    with pytest.raises(InputError, match="tests: SyntaxError"):
+        await score("code_tests", MODULE, tests="assert half(")

@@ -1,196 +1,20 @@
-"""ReCode: the eleven cases in which the authors' code breaks, repairs, levels and parallel branches."""
+"""ReCode beyond its known defects: splits, levels, effects, consensus, parallel branches and replay."""
 
-import re
 from collections.abc import Callable
 from typing import Any
 
 import anyio
 import pytest
 from agentflow_planners.recode import recode
-from agentflow_planners.recode_prompts import _HOUSE_ANSWER
-from agentflow_planners.recode_replies import body_of
 
-from agentflow import Budget, Runner, RunResult, Task, tool
+from agentflow import Budget, Runner, Task, tool
 from agentflow.errors import BudgetExceededError, ExpansionError
 from agentflow.models.protocol import Request
+from agentflow.solving import Named, solve_task
 from tests.parts import Scripted, shape
+from tests.planners.recode_parts import WANTED, solve, writer
 
 pytestmark = pytest.mark.anyio
-
-WANTED = re.compile(r"^Write (\w+)\(", re.MULTILINE)
-
-
-def writer(bodies: dict[str, Any], asked: list[str] | None = None) -> Scripted:
-    """Return a model that writes these bodies: a string, or one after another from a list."""
-    left = {
-        name: list(body) if isinstance(body, list) else [body] * 99 for name, body in bodies.items()
-    }
-
-    def answer(prompt: str) -> str:
-        found = WANTED.findall(prompt)
-        name = found[-1] if found else last[0]
-        last[0] = name
-        if asked is not None:
-            asked.append(name)
-        body = left[name].pop(0)
-        return f"Sure.\n```python\n{body}\n```" if body is not None else ""
-
-    last = ["solve"]
-    return Scripted(answer)
-
-
-async def solve(
-    bodies: dict[str, Any],
-    *,
-    inputs: dict[str, Any] | None = None,
-    asked: list[str] | None = None,
-    journal: str = ":memory:",
-    budget: Budget | None = None,
-    tools: tuple[Any, ...] = (),
-    schema: dict[str, Any] | None = None,
-    **options: int,
-) -> RunResult[Any]:
-    runner = Runner(
-        journal=journal, model=writer(bodies, asked), budget=budget or Budget(), tools=tools
-    )
-    names = tuple(item.name for item in tools)
-    task = Task(goal="test", inputs=inputs or {}, tools=names, output_schema=schema)
-    return await runner.run_async(recode, task, **options)
-
-
-async def test_cases_1_and_2_it_runs_with_no_option_at_all() -> None:
-    result = await Runner(journal=":memory:", model=writer({"solve": "return 41 + 1"})).run_async(
-        recode, Task(goal="answer")
-    )
-    assert result.output.output == 42
-
-
-async def test_case_3_a_runtime_error_goes_back_to_the_model_and_is_repaired() -> None:
-    model = writer({"solve": ["return numbers[9]", "return numbers[0]"]})
-    runner = Runner(journal=":memory:", model=model)
-    result = await runner.run_async(recode, Task(goal="first", inputs={"numbers": [7]}))
-    assert result.output.output == 7
-    assert "IndexError: list index out of range in line 1: `return numbers[9]`" in model.asked[1]
-
-
-@pytest.mark.parametrize("reply", ["", "I cannot do that", "def solve(:"])
-async def test_case_4_a_reply_without_code_is_asked_again(reply: str) -> None:
-    result = await solve({"solve": [reply, "return 1"]})
-    assert result.output.output == 1
-
-
-async def test_case_5_imports_lambdas_and_functions_live_as_long_as_the_program() -> None:
-    code = """
-import math
-from collections import Counter
-double = lambda x: 2 * x
-def triple(x):
-    return 3 * x
-value = part(5)
-return [math.floor(2.5), Counter("aab")["a"], double(value), triple(value)]
-"""
-    assert (await solve({"solve": code, "part": "return argument_1"})).output.output == [
-        2,
-        2,
-        10,
-        15,
-    ]
-
-
-def test_case_6_the_example_in_the_prompt_does_what_it_says() -> None:
-    calls: list[str] = []
-
-    def helper(name: str, value: Any) -> Callable[..., Any]:
-        def stand_in(*_arguments: Any) -> Any:
-            calls.append(name)
-            return value
-
-        return stand_in
-
-    names = {
-        "rooms": [{"name": "hall", "floor": 0}],
-        "list_floors": helper("list_floors", [0, 2]),
-        "find_doors": helper("find_doors", {"front": "red", "back": "blue"}),
-        "find_top": helper("find_top", 2),
-    }
-    body = body_of(_HOUSE_ANSWER, "describe", ("rooms",)).replace("return ", "result = ")
-    exec(body, names)
-    assert names["result"] == {
-        "floors": [0, 2],
-        "doors": {"front": "red", "back": "blue"},
-        "top": 2,
-    }
-    assert calls == ["list_floors", "find_doors", "find_top"]
-
-
-async def test_case_7_two_statements_on_one_line_run_once_each() -> None:
-    seen: list[str] = []
-
-    @tool(effect=True)
-    def act(what: str) -> str:
-        """Act."""
-        seen.append(what)
-        return what
-
-    await solve({"solve": 'act("a"); act("b")\nreturn 0'}, tools=(act,))
-    assert seen == ["a", "b"]
-
-
-async def test_case_8_a_keyword_only_call_passes_its_values() -> None:
-    asked: list[str] = []
-    result = await solve(
-        {"solve": "return clean(room=name, times=2)", "clean": "return room * times"},
-        inputs={"name": "ab"},
-        asked=asked,
-    )
-    assert result.output.output == "abab"
-    assert asked == ["solve", "clean"]
-
-
-async def test_case_9_an_undefined_argument_is_an_error_and_no_placeholder() -> None:
-    asked: list[str] = []
-    result = await solve(
-        {"solve": ["return go(n)", "return go(3)"], "go": "return argument_1"}, asked=asked
-    )
-    assert result.output.output == 3
-    assert asked == ["solve", "solve", "go"]
-
-
-@pytest.mark.parametrize(
-    "code",
-    [
-        "done = []\nfor x in xs:\n    done.append(half(x))\nreturn done",
-        "return [half(x) for x in xs]",
-        "done, i = [], 0\nwhile i < len(xs):\n    if xs[i] > 0:\n        done.append(half(x=xs[i]))\n    i += 1\nreturn done",
-    ],
-)
-async def test_case_10_a_placeholder_in_a_loop_runs_for_every_item_and_is_written_once(
-    code: str,
-) -> None:
-    asked: list[str] = []
-    result = await solve(
-        {"solve": code, "half": "return x / 2"}, inputs={"xs": [2, 4, 6]}, asked=asked
-    )
-    assert result.output.output == [1, 2, 3]
-    assert asked == ["solve", "half"]
-    assert sum(step.name == "half" for step in result.record.steps.values()) == 3
-
-
-async def test_case_10_a_branch_that_is_not_taken_is_never_written() -> None:
-    asked: list[str] = []
-    code = "if flag:\n    return never()\nreturn once()"
-    result = await solve({"solve": code, "once": "return 1"}, inputs={"flag": False}, asked=asked)
-    assert result.output.output == 1
-    assert asked == ["solve", "once"]
-
-
-async def test_case_11_a_function_cannot_touch_its_callers_variables() -> None:
-    bodies = {
-        "solve": "total = 10\npart = add(5)\nreturn [total, part]",
-        "add": "total = 99\nreturn argument_1 + 1",
-    }
-    assert (await solve(bodies)).output.output == [10, 6]
-
 
 FIELDS = {
     "type": "object",
@@ -337,3 +161,46 @@ async def test_generated_code_cannot_reach_the_machine() -> None:
         await solve({"solve": code}, repairs=0)
     with pytest.raises(ExpansionError, match="Permission"):
         await solve({"solve": "return open('/etc/passwd').read()"}, repairs=0)
+
+
+async def test_a_prompt_holds_the_goal_the_arguments_and_the_tools_and_nothing_of_the_check() -> (
+    None
+):
+    said: list[str] = []
+
+    class Listening(Scripted):
+        async def complete(self, request: Request, on_text: Callable[[str], None]) -> Any:
+            said.append("\n".join(message.text for message in request.messages))
+            return await super().complete(request, on_text)
+
+    @tool
+    def look(place: str) -> str:
+        """Look at a place."""
+        return f"a {place}"
+
+    bodies = {
+        "solve": "# what is there\nseen = tell(word)\nreturn seen",
+        "tell": "return look(word)",
+    }
+    model = Listening(lambda prompt: f"```python\n{bodies[WANTED.findall(prompt)[-1]]}\n```")
+    task = Task(goal="Say what you see.", inputs={"word": "lamp", "other": 1}, tools=("look",))
+    gold = Named(name="contains", options={"all": ["GOLD-7"]})
+    runner = Runner(journal=":memory:", model=model, tools=[look])
+    result = await runner.run_async(solve_task, task, Named(name="recode"), (gold,))
+    assert result.output.output == "a lamp"
+    assert len(said) == 2
+    assert (
+        said[1]
+        == """You write short, correct Python functions.
+Goal: Say what you see.
+
+word = 'lamp'  # str of 4 characters
+
+You may call:
+look(place)  # Look at a place.
+
+Write tell(word). It returns what is there. Where a part is work of its own, call a helper function \
+that does not exist yet, with a comment above the call saying what it returns; others will write it. \
+Do the rest yourself."""
+    )
+    assert not any("GOLD-7" in text or "contains" in text for text in said)
