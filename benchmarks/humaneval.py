@@ -36,7 +36,7 @@ PLANNERS = {
     "funcoder": Named(name="funcoder"),
     "try_first": Named(name="try_first"),
 }
-AT_ONCE = 12
+AT_ONCE = 24
 
 
 class Problem(BaseModel):

@@ -75,10 +75,12 @@ def open_engine(url: str, name: str, *, create: bool) -> Engine:
 
 
 def _engine(url: str) -> Engine:
+    # Every run holds a connection while it goes on: a limit would have the runs wait for each other.
+    unlimited: dict[str, Any] = {"max_overflow": -1}
     if not url.startswith("sqlite"):
-        return create_engine(url)
+        return create_engine(url, **unlimited)
     arguments: dict[str, Any] = {"timeout": LOCK_WAIT_S, "check_same_thread": False}
-    options: dict[str, Any] = {"poolclass": StaticPool} if url == "sqlite://" else {}
+    options = {"poolclass": StaticPool} if url == "sqlite://" else unlimited
     engine = create_engine(url, connect_args=arguments, **options)
     event.listen(engine, "connect", _set_pragmas)
     return engine

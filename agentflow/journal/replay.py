@@ -101,7 +101,7 @@ class Replay:
         if found.status == "refused":
             raise _failure(found)
         if not _is_answer(found):
-            if found.kind in LEAVES:
+            if found.kind in LEAVES or (found.kind == "code" and not found.children):
                 await self._never_answered(found, label)
             return None
         try:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-SLOTS = 48
+SLOTS = 64
 MAX_TOKENS = 1536
 
 
@@ -42,6 +42,7 @@ class Qwen2:
         }
         self.shape = _shape(reader)
         self._fuse()
+        self._pack()
         shape = self.shape
         room = (shape.layers, SLOTS, shape.kv_heads, MAX_TOKENS, shape.head_size)
         self.keys, self.values = torch.zeros(room), torch.zeros(room)
@@ -65,13 +66,15 @@ class Qwen2:
         def attend(layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
             self.keys[layer, slot, :, start:end] = key.transpose(0, 1)
             self.values[layer, slot, :, start:end] = value.transpose(0, 1)
-            known = self.keys[layer, slot, :, :end], self.values[layer, slot, :, :end]
-            found = functional.scaled_dot_product_attention(
-                query.transpose(0, 1)[None],
-                *(self._spread(item[None]) for item in known),
-                attn_mask=mask,
+            # Heads that share keys become rows of one product.
+            rows = query.view(len(query), self.shape.kv_heads, -1, self.shape.head_size)
+            found = _attended(
+                rows.permute(1, 2, 0, 3),
+                self.keys[layer, slot, :, None, :end],
+                self.values[layer, slot, :, None, :end],
+                mask,
             )
-            return found[0].transpose(0, 1)
+            return found.permute(2, 0, 1, 3)
 
         return self._forward(torch.tensor(tokens), positions, attend, last_only=True)
 
@@ -85,11 +88,9 @@ class Qwen2:
         def attend(layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
             self.keys[layer, at, :, positions] = key
             self.values[layer, at, :, positions] = value
-            known = self.keys[layer, at, :, :longest], self.values[layer, at, :, :longest]
-            found = functional.scaled_dot_product_attention(
-                query[:, :, None], *map(self._spread, known), attn_mask=mask
-            )
-            return found[:, :, 0]
+            rows = query.view(len(slots), self.shape.kv_heads, -1, self.shape.head_size)
+            known = (store[layer, at, :, :longest] for store in (self.keys, self.values))
+            return _attended(rows, *known, mask)
 
         return self._forward(torch.tensor(tokens), positions, attend, last_only=False)
 
@@ -103,7 +104,7 @@ class Qwen2:
         for layer in range(shape.layers):
             name = f"blk.{layer}."
             normal = self._norm(hidden, weights[f"{name}attn_norm.weight"])
-            joined = functional.linear(normal, weights[f"{name}qkv"], weights[f"{name}qkv_bias"])
+            joined = _linear(normal, weights[f"{name}qkv"], weights[f"{name}qkv_bias"])
             parts = joined.split([count * shape.head_size for count in heads], -1)
             query, key, value = (
                 part.view(len(tokens), count, shape.head_size)
@@ -111,22 +112,16 @@ class Qwen2:
             )
             query, key = query * cos + _turned(query) * sin, key * cos + _turned(key) * sin
             seen = attend(layer, query, key, value).reshape(len(tokens), -1)
-            hidden = hidden + functional.linear(seen, weights[f"{name}attn_output.weight"])
+            hidden = hidden + _linear(seen, weights[f"{name}attn_output.weight"])
             normal = self._norm(hidden, weights[f"{name}ffn_norm.weight"])
-            gate, up = functional.linear(normal, weights[f"{name}gate_up"]).chunk(2, -1)
-            hidden = hidden + functional.linear(
-                functional.silu(gate) * up, weights[f"{name}ffn_down.weight"]
-            )
+            gate, up = _linear(normal, weights[f"{name}gate_up"]).chunk(2, -1)
+            hidden = hidden + _linear(functional.silu(gate) * up, weights[f"{name}ffn_down.weight"])
         hidden = self._norm(hidden[-1:] if last_only else hidden, weights["output_norm.weight"])
-        head = weights.get("output.weight", weights["token_embd.weight"])
-        return functional.linear(hidden, head)
+        return _linear(hidden, weights["head"])
 
     def _norm(self, hidden: Tensor, weight: Tensor) -> Tensor:
         scale = hidden.pow(2).mean(-1, keepdim=True).add(self.shape.epsilon).rsqrt()
         return hidden * scale * weight
-
-    def _spread(self, item: Tensor) -> Tensor:
-        return item.repeat_interleave(self.shape.heads // self.shape.kv_heads, dim=1)
 
     def _fuse(self) -> None:
         weights = self._weights
@@ -137,6 +132,23 @@ class Qwen2:
                 weights[name + joined] = torch.cat(parts)
             parts = [weights.pop(f"{name}ffn_{part}.weight") for part in ("gate", "up")]
             weights[f"{name}gate_up"] = torch.cat(parts)
+
+    def _pack(self) -> None:
+        """Lay matrices out as oneDNN wants them; for a few rows at a time that is twice as fast."""
+        weights = self._weights
+        weights["head"] = weights.pop("output.weight", weights["token_embd.weight"])
+        for name, weight in weights.items():
+            if weight.dim() == 2 and name != "token_embd.weight":
+                weights[name] = torch.ops.mkldnn._reorder_linear_weight(weight)
+
+
+def _attended(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
+    scores = query @ keys.transpose(-1, -2) / query.shape[-1] ** 0.5
+    return torch.softmax(scores.masked_fill(~mask, float("-inf")), -1) @ values
+
+
+def _linear(hidden: Tensor, packed: Tensor, bias: Tensor | None = None) -> Tensor:
+    return torch.ops.mkldnn._linear_pointwise(hidden, packed, bias, "none", [], "")
 
 
 def _turned(part: Tensor) -> Tensor:

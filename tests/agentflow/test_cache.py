@@ -1,5 +1,6 @@
 """Results of other runs are taken over where that was asked for, never where there are effects."""
 
+import anyio
 import pytest
 
 from agentflow import Flow, Reply, Runner, flow, generate, parallel, tool
@@ -8,6 +9,7 @@ from tests.parts import Scripted
 
 pytestmark = pytest.mark.anyio
 
+RUNS = 24
 done: list[str] = []
 
 
@@ -156,3 +158,30 @@ async def test_failures_are_not_taken_over(journal: str) -> None:
     with pytest.raises(Exception, match="not now"):
         await runner(journal).run_async(tries)
     assert (await runner(journal).run_async(tries)).output == "fine"
+
+
+async def test_many_runs_at_once_in_one_process_do_not_wait_for_each_others_connections(
+    any_journal: str,
+) -> None:
+    everybody = anyio.Event()
+    here: list[int] = []
+
+    @tool
+    async def meet(number: int) -> int:
+        """Wait until all runs are here."""
+        here.append(number)
+        if len(here) == RUNS:
+            everybody.set()
+        await everybody.wait()
+        return number
+
+    @flow
+    async def visit(number: int) -> str:
+        await meet(number)
+        return await lookup("same")
+
+    runs = runner(any_journal)
+    async with anyio.create_task_group() as group:
+        for number in range(RUNS):
+            group.start_soon(runs.run_async, visit, number)
+    assert len(here) == RUNS

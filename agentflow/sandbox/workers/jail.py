@@ -70,17 +70,19 @@ class Jail:
         python = await anyio.to_thread.run_sync(find_interpreter)
         modules = _modules()
         launch = launcher.launch(python, modules[f"{PACKAGE}.boot"])
-        process = await anyio.open_process(
-            launch.command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=ENVIRONMENT,
-            start_new_session=True,
-        )
+        with anyio.CancelScope(shield=True):  # cancelled halfway, its pipes would stay open
+            process = await anyio.open_process(
+                launch.command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=ENVIRONMENT,
+                start_new_session=True,
+            )
         jail = cls(process, launcher.name)
         try:
-            with anyio.fail_after(START_S):
+            # Cancelled while what it starts from is still in the pipe, the pipe would stay open.
+            with anyio.fail_after(START_S, shield=True):
                 await jail._send(hello(modules, launch.settings))
                 kind, _ = await jail._head()
         except (JailLostError, TimeoutError) as error:

@@ -47,7 +47,7 @@ class Bubblewrap:
     """Namespaces: nothing of the file system but Python, no network, no other processes."""
 
     name: LauncherName = "bubblewrap"
-    remedy = "install bubblewrap (`apt install bubblewrap`) and allow user namespaces"
+    remedy = "install bubblewrap (`apt install bubblewrap`, or the extra `agentflow[sandbox]`) and allow user namespaces"
 
     def launch(self, python: Interpreter, boot: str) -> Launch:
         """Return the bwrap command; see `Launcher.launch`.

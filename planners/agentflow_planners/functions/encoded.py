@@ -27,7 +27,7 @@ def plain(value: Any) -> Any:
         return {str(key): plain(item) for key, item in content}
     if kind == "object":
         return {name: plain(item) for name, item in value["fields"].items()}
-    if kind in ("float", "int", "range", "scalar", "enum"):
+    if kind in ("float", "int", "str", "range", "scalar", "enum"):
         return _simple(kind, content, value)
     raise ExpansionError(step="answer", problem=f"what it returns is no plain data: {shown(value)}")
 

@@ -57,7 +57,7 @@ NO_USER_NAMESPACES = refused(UNSHARE, EPERM) + refused_if(CLONE, 0, 0x45, NEW_US
 NO_SECCOMP = refused_if(PRCTL, 0, 0x15, SET_SECCOMP)
 
 
-def opened_under(rules: bytes, **environment: str) -> str:
+def opened_under(rules: bytes, folder: Path | None = None, **environment: str) -> str:
     """Return the launcher that a host under `rules` finds, or the refusal."""
     program = step(0x20, 0, 0, 0) + rules + step(0x06, 0, 0, ALLOW)
     script = f"""
@@ -69,6 +69,7 @@ lockdown.Filter({program!r}).apply()
     done = subprocess.run(
         [sys.executable, "-c", script],
         env=os.environ | environment,
+        cwd=folder,
         capture_output=True,
         text=True,
         check=False,
@@ -110,7 +111,7 @@ def test_a_bwrap_that_confines_nothing_is_found_out(tmp_path: Path, launcher: st
     liar.write_text('#!/bin/sh\nwhile [ "$1" != "--" ]; do shift; done\nshift\nexec "$@"\n')
     liar.chmod(liar.stat().st_mode | stat.S_IXUSR)
     path = f"{tmp_path}:{os.environ['PATH']}"
-    refusal = opened_under(b"", PATH=path, AGENTFLOW_SANDBOX=launcher)
+    refusal = opened_under(b"", tmp_path, PATH=path, AGENTFLOW_SANDBOX=launcher)
     assert "code in it could read a file, read /etc/passwd" in refusal
 
 
