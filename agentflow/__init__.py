@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from agentflow.engine.notes import budget_left, idempotency_key, note
     from agentflow.engine.people import ask
     from agentflow.engine.programs import run_plan, run_program
+    from agentflow.engine.trials import examine, observe
     from agentflow.environments import Environment, action
     from agentflow.errors import AgentflowError, RunPausedError
     from agentflow.expansion import Plan, Program, SubTask
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from agentflow.journal.journal import Journal
     from agentflow.models.protocol import Message, ModelSpec, Reply
     from agentflow.runner import Runner, RunResult
+    from agentflow.sandbox.workers.protocol import Examination, Trial
     from agentflow.task import Result, Task
     from agentflow.tools import Tool, tool
 
@@ -31,6 +33,7 @@ _HOMES = {
     "Budget": "agentflow.budget",
     "Change": "agentflow.forks",
     "Environment": "agentflow.environments",
+    "Examination": "agentflow.sandbox.workers.protocol",
     "Flow": "agentflow.flows",
     "ForkPlan": "agentflow.forks",
     "Graph": "agentflow.graph",
@@ -50,13 +53,16 @@ _HOMES = {
     "SubTask": "agentflow.expansion",
     "Task": "agentflow.task",
     "Tool": "agentflow.tools",
+    "Trial": "agentflow.sandbox.workers.protocol",
     "action": "agentflow.environments",
     "ask": "agentflow.engine.people",
     "budget_left": "agentflow.engine.notes",
+    "examine": "agentflow.engine.trials",
     "flow": "agentflow.flows",
     "generate": "agentflow.engine.generate",
     "idempotency_key": "agentflow.engine.notes",
     "note": "agentflow.engine.notes",
+    "observe": "agentflow.engine.trials",
     "parallel": "agentflow.engine.branches",
     "run_plan": "agentflow.engine.programs",
     "run_program": "agentflow.engine.programs",
@@ -69,6 +75,7 @@ __all__ = [
     "Budget",
     "Change",
     "Environment",
+    "Examination",
     "Flow",
     "ForkPlan",
     "Graph",
@@ -88,13 +95,16 @@ __all__ = [
     "SubTask",
     "Task",
     "Tool",
+    "Trial",
     "action",
     "ask",
     "budget_left",
+    "examine",
     "flow",
     "generate",
     "idempotency_key",
     "note",
+    "observe",
     "parallel",
     "run_plan",
     "run_program",

@@ -5,16 +5,16 @@ looked for once more on the way out. Equal journals and filters give equal bytes
 """
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from agentflow.errors import TrainingDataError
+from agentflow.errors import AgentflowError, TrainingDataError
 from agentflow.redaction import Redactor
 from agentflow.training.collect import DataSet
 from agentflow.training.formats import Format, line_of
+from agentflow.wholefile import whole_file
 
 FORMAT, VERSION = "agentflow-pairs", 1
 
@@ -55,32 +55,19 @@ def write(
         refuse_overwriting(target)
     redactor = redactor or Redactor()
     lines = (redactor.data(line_of(pair, form, bare=bare)) for pair in data.pairs)
-    with _whole_file(target) as file:
+    with whole_file(target, _refusal(target)) as file:
         for line in lines:
             file.write(_json(line) + b"\n")
     head: dict[str, Any] = {"format": FORMAT, "version": VERSION, "agentflow": version("agentflow")}
     head |= {"data": target.name, "lines": form, "bare": bare}
     settings = settings_path(target)
-    with _whole_file(settings) as file:
+    with whole_file(settings, _refusal(settings)) as file:
         file.write(json.dumps(redactor.data(head | data.report()), indent=1).encode() + b"\n")
     return settings
 
 
-@contextmanager
-def _whole_file(target: Path) -> Iterator[IO[bytes]]:
-    """Give a file that becomes `target` at the end, or leaves no trace."""
-    part = target.with_name(target.name + ".part")
-    try:
-        with part.open("wb") as file:
-            yield file
-        part.replace(target)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        problem = f"cannot be written: {error.strerror or error}"
-        raise TrainingDataError(place=str(target), problem=problem) from error
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+def _refusal(target: Path) -> Callable[[str], AgentflowError]:
+    return lambda problem: TrainingDataError(place=str(target), problem=problem)
 
 
 def _json(line: dict[str, Any]) -> bytes:

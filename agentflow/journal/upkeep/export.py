@@ -8,7 +8,7 @@ changed is noticed. Secrets are looked for once more on the way out. Cached answ
 import gzip
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +16,13 @@ from typing import IO, Any
 
 from sqlalchemy import Connection, Row, select
 
-from agentflow.errors import JournalError
+from agentflow.errors import AgentflowError, JournalError
 from agentflow.journal import tables
 from agentflow.journal.store import Store
 from agentflow.journal.upkeep.form import event_form
 from agentflow.journal.upkeep.reading import events_of, snapshot
 from agentflow.redaction import Redactor
+from agentflow.wholefile import whole_file
 
 FORMAT, VERSION = "agentflow-journal", 1
 HASH_BYTES = 32
@@ -51,7 +52,11 @@ def export_runs(
         JournalError: The store cannot be read, or the file cannot be written.
     """
     chosen = None if runs is None else {store.find_run(run)[1] for run in runs}
-    with _whole_file(target) as file, snapshot(store) as connection:
+    with (
+        whole_file(target, _refusal(target)) as raw,
+        _packed(target, raw) as file,
+        snapshot(store) as connection,
+    ):
         rows = connection.execute(select(tables.runs).order_by(tables.runs.c.number)).all()
         rows = [row for row in rows if chosen is None or row.number in chosen]
         writer = _Writer(file, redactor or Redactor())
@@ -91,24 +96,17 @@ class _Writer:
 
 
 @contextmanager
-def _whole_file(target: Path) -> Iterator[IO[bytes]]:
-    """Give a file that becomes `target` at the end."""
-    part = target.with_name(target.name + ".part")
-    try:
-        with part.open("wb") as raw:
-            if target.suffix == ".gz":
-                with gzip.GzipFile(fileobj=raw, mode="wb", filename="", mtime=0) as packed:
-                    yield packed  # type: ignore[misc]  # it is written like any file
-            else:
-                yield raw
-        part.replace(target)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        problem = f"cannot be written: {error.strerror or error}"
-        raise JournalError(store=str(target), problem=problem) from error
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+def _packed(target: Path, raw: IO[bytes]) -> Iterator[IO[bytes]]:
+    """Give what to write to: compressed if the name says so."""
+    if target.suffix != ".gz":
+        yield raw
+        return
+    with gzip.GzipFile(fileobj=raw, mode="wb", filename="", mtime=0) as packed:
+        yield packed  # type: ignore[misc]  # it is written like any file
+
+
+def _refusal(target: Path) -> Callable[[str], AgentflowError]:
+    return lambda problem: JournalError(store=str(target), problem=problem)
 
 
 def _line(form: dict[str, Any]) -> bytes:
