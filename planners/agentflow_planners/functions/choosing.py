@@ -17,7 +17,7 @@ from agentflow_planners.functions.asking import calls_asked
 from agentflow_planners.functions.calls.examples import examples_of
 from agentflow_planners.functions.calls.inputs import calls_from_types, calls_near, unique
 from agentflow_planners.functions.candidates import Candidate, Unfinished
-from agentflow_planners.functions.consensus import Choice, choose, disputed
+from agentflow_planners.functions.consensus import Choice, choose, disputed, is_broken
 from agentflow_planners.functions.verifying import LIMITS, Suite, suite_of
 
 ASKED_CALLS = 8
@@ -154,7 +154,10 @@ class Court:
         winner = self.candidates[choice.winner]
         votes = sorted(choice.clusters, key=lambda group: choice.winner not in group)
         seen = self._seen[winner.source]
-        problem = next(filter(None, self._problems(winner)), "")
+        broken = (
+            item.failure.report for item in seen.observations if item.failure and is_broken(item)
+        )
+        problem = next(filter(None, (*self._problems(winner), *broken)), "")
         if seen.failure is not None:
             problem = seen.failure.report
         return Decision(

@@ -25,12 +25,12 @@ MISUSE = frozenset(
     {
         "TypeError",
         "AttributeError",
-        "NameError",
-        "UnboundLocalError",
         "IndexError",
         "RecursionError",
     }
 )
+# Never the fault of what the code was handed.
+BROKEN = frozenset({"NameError", "UnboundLocalError"})
 _SAME_SCORE = 1e-9
 
 
@@ -57,14 +57,11 @@ def valid_calls(matrix: Matrix) -> tuple[int, ...]:
     """Return the calls that say something: all but those which most candidates could not take.
 
     A candidate could not take a call if it was cut off, or slipped into one of MISUSE. An exception
-    raised on purpose is behaviour like any other: a function may be right to raise.
+    raised on purpose is behaviour like any other: a function may be right to raise. Code that lacks a
+    name says nothing of the call, and agrees with nothing.
     """
     loaded = [matrix[index] for index in _loaded(matrix)]
-    return tuple(
-        call
-        for call in range(_width(matrix))
-        if 2 * sum(_could_not_take(row[call]) for row in loaded) <= len(loaded)
-    )
+    return tuple(call for call in range(_width(matrix)) if _is_valid([row[call] for row in loaded]))
 
 
 def clusters(matrix: Matrix, *, numbers: bool = False) -> tuple[tuple[int, ...], ...]:
@@ -164,7 +161,11 @@ def _classes_of(seen: Sequence[Observation], numbers: bool) -> list[int | None]:
         json.dumps(item.model_dump()) for item in seen
     ]  # most are alike to the letter: compare once
     first = {text: index for index, text in reversed(list(enumerate(texts)))}
-    root = {index: index for index in first.values() if is_whole(seen[index])}
+    root = {
+        index: index
+        for index in first.values()
+        if is_whole(seen[index]) and not is_broken(seen[index])
+    }
 
     def top(index: int) -> int:
         while root[index] != index:
@@ -219,6 +220,16 @@ def _confidence(
     if len(classes.loaded) == 1:
         return shares[winner] if passed is not None else 0.0
     return scores[winner] * shares[winner]
+
+
+def is_broken(seen: Observation) -> bool:
+    """Return whether the code itself is broken, whatever it was called with."""
+    return seen.failure is not None and seen.failure.type in BROKEN
+
+
+def _is_valid(seen: Sequence[Observation]) -> bool:
+    able = [item for item in seen if not is_broken(item)]
+    return bool(able) and 2 * sum(map(_could_not_take, able)) <= len(able)
 
 
 def _could_not_take(seen: Observation) -> bool:
