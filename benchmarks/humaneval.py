@@ -32,6 +32,7 @@ from agentflow.solving import Named
 PLANNERS = {
     "direct": Named(name="direct"),
     "best_of_n": Named(name="best_of_n"),
+    "best_of_n, 4": Named(name="best_of_n", options={"samples": 4}),
     "codet": Named(name="codet"),
     "funcoder": Named(name="funcoder"),
     "try_first": Named(name="try_first"),

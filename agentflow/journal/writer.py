@@ -14,6 +14,7 @@ import asyncio
 import time
 from collections import deque
 
+from agentflow.cancelling import settled
 from agentflow.errors import JournalError
 from agentflow.journal.commits import Committer, LockedError
 from agentflow.journal.events import Stored
@@ -96,6 +97,8 @@ class JournalWriter:
             self._renewing.cancel()
             if self._trailing is not None:
                 self._trailing.cancel()
+            if self._job is not None:  # a renewal under way in its thread, with the same cursor
+                await settled(self._job)
             self._lease.let_go()
             with self._store.errors():
                 self._committer.close(release=self._error is None)

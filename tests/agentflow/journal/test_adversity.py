@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -369,3 +370,21 @@ async def test_a_server_that_drops_the_connection_is_one_error(
         await Runner(journal=postgres_journal, on_event=fail).run_as(run, fills, COUNT)
     other.close()
     await assert_goes_on(postgres_journal, run, calls)
+
+
+async def test_a_writer_that_closes_while_its_thread_renews_the_lease_waits_for_it(
+    sqlite_journal: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agentflow.journal.commits.RENEW_S", 0.0)
+    store = Store(sqlite_journal)
+    writer = JournalWriter(store, store.new_run(new_run_id()))
+    rival = sqlite3.connect(sqlite_journal, isolation_level=None, check_same_thread=False)
+    rival.execute("BEGIN IMMEDIATE")
+    writer._flush()  # the file is locked, so the renewal goes on in a thread
+    assert writer._job is not None
+    release = threading.Timer(0.3, rival.execute, ["COMMIT"])
+    release.start()
+    await writer.aclose()
+    release.join()
+    rival.close()
+    store.close()
