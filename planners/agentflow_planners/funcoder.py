@@ -37,8 +37,6 @@ from agentflow_planners.functions.choosing import Court, Decision, Judging
 from agentflow_planners.functions.library import Library
 from agentflow_planners.functions.node import FunctionNode
 
-DIVIDE_TEMPERATURE = 0.2
-
 
 class Policy(BaseModel):
     """How functions are written: the options of `funcoder`, all over one tree."""
@@ -146,8 +144,7 @@ async def divide(
         return None, _within(known, library)
     if level >= policy.levels or levels_left() == 0:
         return None, known
-    low = Sampling(temperature=DIVIDE_TEMPERATURE, seed=policy.judging.seed)
-    draft = await divided(known, low)
+    draft = await divided(known, policy.judging.seed)
     if draft is None or not draft.unwritten:
         return draft, known
     library = await _with_helpers(known, draft.node, draft.unwritten, policy, level)

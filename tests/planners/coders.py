@@ -24,7 +24,7 @@ class Coder:
     """
 
     price = Price(input=1, output=1)
-    concurrency = None
+    concurrency: int | None = None
 
     def __init__(self, script: Script, *, latency_s: float = 0.0) -> None:
         self.spec = ModelSpec(provider="gguf", name="coder", retries=0, price=self.price)

@@ -22,6 +22,7 @@ MAX_TOKENS = 1024
 MAX_TOKENS_LOCAL = 400
 CONTEXT_CHARS = 12_000
 LOCAL_TEMPERATURE = 0.8  # without one, a local model gives its first choice each time
+DIVIDE_TEMPERATURE = 0.2  # the same, for the one division
 
 
 class _Value(BaseModel):
@@ -118,11 +119,11 @@ async def repaired(unfinished: Unfinished, failed: Candidate, problem: str) -> l
     return _kept(unfinished, [reply])
 
 
-async def divided(unfinished: Unfinished, sampling: Sampling) -> Draft | None:
+async def divided(unfinished: Unfinished, seed: int) -> Draft | None:
     """Return the function as the model divides it; None when the reply does not write it."""
     continues = (await default_model()).is_local
     prompt = prompts.dividing(unfinished.node, unfinished.context(), continues=continues)
-    options = await _options(sampling, 0)
+    options = await sample_options(seed, local=DIVIDE_TEMPERATURE)
     reply = await _asked(prompt, options, stop=("```",) if continues else ())
     try:
         return read_draft(reply.text, unfinished)

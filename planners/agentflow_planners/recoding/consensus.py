@@ -15,8 +15,9 @@ from agentflow_planners.functions.candidates import Candidate, Unfinished
 from agentflow_planners.functions.choosing import Court, Judging
 from agentflow_planners.functions.node import FunctionNode
 from agentflow_planners.recoding.units import Unit
+from agentflow_planners.shared.sampling import sample_options
 
-TEMPERATURE = 0.8
+TEMPERATURE = 0.8  # of a local model; a hosted one keeps its own
 MIN_VOTES = (
     2  # a version that nobody else agrees with is no better than the one the plain way gives
 )
@@ -78,14 +79,12 @@ async def _drawn(
     unit: Unit, drawing: Drawing, read: Callable[[str], FunctionNode], samples: int
 ) -> list[FunctionNode]:
     """Return the versions among the replies; what is none is noted."""
+    drawn_with = [
+        drawing.options | await sample_options(number, local=TEMPERATURE)
+        for number in range(samples)
+    ]
     replies = await parallel(
-        (
-            generate(
-                drawing.prompt, **{**drawing.options, "temperature": TEMPERATURE, "seed": number}
-            )
-            for number in range(samples)
-        ),
-        collect=True,
+        (generate(drawing.prompt, **options) for options in drawn_with), collect=True
     )
     versions = []
     for reply in replies:
