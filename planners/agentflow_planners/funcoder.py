@@ -11,6 +11,7 @@ What differs from the authors' code, and why:
 - inputs come from the doc examples, from calls near them, from the types and from the model, and more
   are added where the leading groups disagree;
 - doc examples come first wherever there are any, and what fails them is shown to the model;
+- the model's first choice is one of the versions;
 - every version is its own process in a sandbox; a tie is broken by a seed;
 - a helper that cannot be written is not called: its caller is written without it.
 """
@@ -31,7 +32,7 @@ from agentflow_planners.functions.candidates import (
     divided,
     drafted,
     repaired,
-    sampled,
+    versions,
 )
 from agentflow_planners.functions.choosing import Court, Decision, Judging
 from agentflow_planners.functions.library import Library
@@ -83,7 +84,7 @@ async def funcoder(
     Args:
         task: With an input `code`, a module whose last unwritten function is to be written, the answer
             is the module's source; otherwise what `solve` of the task's inputs returns.
-        samples: Versions of each function, the divided one included.
+        samples: Versions of each function: the divided one, the model's first choice, and others.
         levels: How deep functions are divided; the tree's budget may allow less.
         repairs: How often a winner that fails an example goes back to the model.
         temperature: Of the versions after the first; None: a hosted model's own, 0.8 for a local one.
@@ -124,7 +125,7 @@ async def write_function(
     court = Court(with_helpers, policy.judging, calls)
     await court.open()
     first = [] if draft is None else drafted(draft, with_helpers)
-    rest = await sampled(with_helpers, policy.sampling, count=policy.samples - 1, first=1)
+    rest = await versions(with_helpers, policy.sampling, count=policy.samples - 1)
     decision = await court.judge([*first, *rest])
     return verdict(unfinished, await mended(with_helpers, court, decision, policy), policy)
 

@@ -19,6 +19,7 @@ from agentflow_planners.functions.candidates import (
     drafted,
     greedy,
     sampled,
+    versions,
 )
 from agentflow_planners.functions.choosing import Court, Decision, Judging
 from agentflow_planners.functions.consensus import cannot_be_caught
@@ -124,6 +125,6 @@ class _Trial:
             first += drafted(draft, with_helpers)
         if with_helpers.helpers != self._unfinished.helpers:
             count = self._policy.samples - 1
-            first += await sampled(with_helpers, self._policy.sampling, count=count, first=1)
+            first += await versions(with_helpers, self._policy.sampling, count=count)
         decision = await self._court.judge(first)
         return await mended(with_helpers, self._court, decision, self._policy)

@@ -86,8 +86,8 @@ async def test_defect_5_behaviour_is_compared_by_type_and_with_tolerance(
     bodies: list[str], call: str, right: Any
 ) -> None:
     code = 'def f(x: int) -> object:\n    """Return something."""\n'
-    versions = [f"def f(x: int) -> object:\n    return {body}" for body in ["0", *bodies]]
-    source = await answer({"write f": versions}, code, samples=len(versions))
+    versions = [f"def f(x: int) -> object:\n    return {body}" for body in bodies]
+    source = await answer({"write f": versions}, code, samples=len(versions) + 1)
     value = called(source, call)
     assert value == pytest.approx(right) if isinstance(right, float) else value == right
     assert type(value) is type(right)
@@ -123,7 +123,8 @@ async def test_defect_8_equal_runs_give_equal_answers_on_unequal_inputs() -> Non
     assert results[0].output == results[1].output
     observed = [step.input for step in results[0].record.steps.values() if step.name == "observe"]
     assert observed
-    assert all(recorded.count(b'"double(1)"') == 1 for recorded in observed)
+    counts = [recorded.count(b'"double(1)"') for recorded in observed]
+    assert max(counts) == 1
 
 
 async def test_defect_9_a_hostile_version_reaches_nothing_and_spoils_no_other(
@@ -218,7 +219,7 @@ async def test_defect_14_changed_arguments_output_and_iterators_are_behaviour() 
     copying = "def f(items: list) -> None:\n    items = sorted(items)\n    print(items[0] if items else None)"
     silent = "def f(items: list) -> None:\n    items.sort()"
     versions = [copying, right, silent, right]
-    source = await answer({"divide f": right, "write f": versions[:1] + versions}, code, samples=5)
+    source = await answer({"divide f": right, "write f": versions}, code, samples=5)
     items = [3, 1, 2]
     names: dict[str, Any] = {}
     exec(source, names)

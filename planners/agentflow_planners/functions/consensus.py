@@ -203,9 +203,14 @@ def _scores(classes: _Classes, shares: Sequence[float], *, is_weighted: bool) ->
 
 
 def _rivals(classes: _Classes, scores: Sequence[float], shares: Sequence[float]) -> list[int]:
-    """Return the candidates with the best score of those that pass the most examples."""
+    """Return the candidates with the best score of those that pass the most examples.
+
+    One that did nothing but fail is no rival where another did something.
+    """
     most = max((shares[index] for index in classes.loaded), default=0.0)
     eligible = [index for index in classes.loaded if shares[index] >= most - _SAME_SCORE]
+    working = [index for index in eligible if any(of is not None for of in classes.of[index])]
+    eligible = working or eligible
     best = max((scores[index] for index in eligible), default=0.0)
     return [index for index in eligible if scores[index] >= best - _SAME_SCORE]
 
