@@ -6,7 +6,9 @@ connections are closed when nobody uses the store any more.
 """
 
 import os
+import sqlite3
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from sqlalchemy.pool import StaticPool
 from agentflow.errors import JournalError
 
 LOCK_WAIT_S = 30
+BUSY_PAUSE_S = 0.01
 
 
 def default_journal() -> Path:
@@ -130,6 +133,21 @@ if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
 def _set_pragmas(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # transactions begin where we say, see `Store.writing`
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
+    _write_ahead(cursor)
     cursor.execute("PRAGMA synchronous=NORMAL")  # the writer asks for FULL where it must
     cursor.close()
+
+
+def _write_ahead(cursor: Any) -> None:
+    """Turn the write-ahead log on. Of processes that do so at once to a new file SQLite refuses some unasked."""
+    deadline = time.monotonic() + LOCK_WAIT_S
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not is_busy or time.monotonic() > deadline:
+                raise
+            time.sleep(BUSY_PAUSE_S)
+        else:
+            return

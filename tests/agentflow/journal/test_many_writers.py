@@ -1,9 +1,11 @@
 """Several processes write different runs to one store at once, and readers look on."""
 
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from sqlalchemy import update
 from agentflow import Journal
 from agentflow.errors import RunBusyError
 from agentflow.journal import tables
+from agentflow.journal.engines import _write_ahead
 from agentflow.journal.store import Store
 
 PROGRAM = """
@@ -107,3 +110,26 @@ def test_a_process_that_was_asleep_for_longer_than_its_lease_keeps_its_run(
             store.close()
             sleeping.send_signal(signal.SIGCONT)
         assert sleeping.stdout.readline() == "1\n"
+
+
+def test_a_new_store_can_be_opened_by_many_at_once(tmp_path: Path) -> None:
+    for number in range(10):
+        path = tmp_path / f"{number}.db"
+        together, failures = threading.Barrier(8), list[BaseException]()
+
+        def opened(path: Path = path, together: threading.Barrier = together) -> None:
+            connection = sqlite3.connect(path, timeout=30)
+            together.wait()
+            try:
+                _write_ahead(connection.cursor())
+            except sqlite3.Error as error:
+                failures.append(error)
+            finally:
+                connection.close()
+
+        threads = [threading.Thread(target=opened) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failures == []

@@ -86,6 +86,21 @@ def descendants(pid: int) -> set[int]:
     return set(found[1:])
 
 
+def jails() -> set[int]:
+    """Return the processes of this one's jails: other tests have servers and children of their own."""
+    return {pid for pid in descendants(os.getpid()) if _JAIL in _command(pid)}
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+_JAIL = b"Start a jail"  # the program text that each of them is given
+
+
 def cpu_s(pid: int) -> float:
     """Return how long a process has computed; 0 for one that has gone."""
     try:

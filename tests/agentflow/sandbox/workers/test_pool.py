@@ -12,7 +12,14 @@ from agentflow.errors import SandboxUnavailableError
 from agentflow.sandbox.workers.launchers import LauncherName
 from agentflow.sandbox.workers.pool import TrialWorkers, open_workers
 from agentflow.sandbox.workers.protocol import Observation, Trial, TrialLimits
-from tests.agentflow.sandbox.workers.parts import cpu_s, descendants, observe, outcomes, wait_gone
+from tests.agentflow.sandbox.workers.parts import (
+    cpu_s,
+    descendants,
+    jails,
+    observe,
+    outcomes,
+    wait_gone,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -29,12 +36,12 @@ LONG = TrialLimits(call_s=60.0, total_s=60.0)
 async def test_a_cancelled_trial_leaves_no_process_and_a_pool_that_works(
     workers: TrialWorkers,
 ) -> None:
-    before = descendants(os.getpid())
+    before = jails()
     async with anyio.create_task_group() as group:
         group.start_soon(workers.observe, Trial(source=HARD, calls=("f()",), limits=LONG))
-        while not descendants(os.getpid()) - before:
+        while not jails() - before:
             await anyio.sleep(0)
-        started = descendants(os.getpid()) - before
+        started = jails() - before
         group.cancel_scope.cancel()
     wait_gone(started)
     assert (await observe(workers, HARD, "g()"))[0].value == 1
@@ -48,35 +55,36 @@ async def test_a_jail_that_is_killed_costs_the_call_it_ran(workers: TrialWorkers
 
     async with anyio.create_task_group() as group:
         group.start_soon(go)
-        while not any(cpu_s(pid) > 0.5 for pid in descendants(os.getpid())):
+        while not any(cpu_s(pid) > 0.5 for pid in jails()):
             await anyio.sleep(0)
-        for pid in descendants(os.getpid()):
+        for pid in jails():
             os.kill(pid, signal.SIGKILL)
     assert outcomes(tuple(seen)) == ["returned", "crashed", "returned"]
 
 
 async def test_a_jail_that_dies_unused_costs_no_trial_anything(workers: TrialWorkers) -> None:
     await observe(workers, HARD, "g()")
-    jails = descendants(os.getpid())
-    for pid in jails:
+    unused = jails()
+    assert unused
+    for pid in unused:
         os.kill(pid, signal.SIGKILL)
-    wait_gone(jails)
+    wait_gone(unused)
     assert (await observe(workers, HARD, "g()"))[0].value == 1
 
 
 async def test_trials_share_the_jails_there_are_and_closing_ends_them(
     launcher: LauncherName,
 ) -> None:
-    others = descendants(os.getpid())
+    others = jails()
     try:
         workers = await open_workers(launcher=launcher, jails=2)
     except SandboxUnavailableError as error:
         pytest.skip(str(error))
-    for_one = len(descendants(os.getpid()) - others)
+    for_one = len(jails() - others)
     async with anyio.create_task_group() as group:
         for _ in range(8):
             group.start_soon(observe, workers, HARD, "g()")
-    ours = descendants(os.getpid()) - others
+    ours = jails() - others
     assert len(ours) == 2 * for_one
     await workers.aclose()
     wait_gone(ours)
