@@ -112,24 +112,24 @@ def test_a_process_that_was_asleep_for_longer_than_its_lease_keeps_its_run(
         assert sleeping.stdout.readline() == "1\n"
 
 
-def test_a_new_store_can_be_opened_by_many_at_once(tmp_path: Path) -> None:
-    for number in range(10):
-        path = tmp_path / f"{number}.db"
-        together, failures = threading.Barrier(8), list[BaseException]()
+@pytest.mark.parametrize("number", range(5))
+def test_a_new_store_can_be_opened_by_many_at_once(tmp_path: Path, number: int) -> None:
+    path = tmp_path / f"{number}.db"
+    together, failures = threading.Barrier(8), list[BaseException]()
 
-        def opened(path: Path = path, together: threading.Barrier = together) -> None:
-            connection = sqlite3.connect(path, timeout=30)
-            together.wait()
-            try:
-                _write_ahead(connection.cursor())
-            except sqlite3.Error as error:
-                failures.append(error)
-            finally:
-                connection.close()
+    def opened() -> None:
+        connection = sqlite3.connect(path, timeout=30)
+        together.wait()
+        try:
+            _write_ahead(connection.cursor())
+        except sqlite3.Error as error:
+            failures.append(error)
+        finally:
+            connection.close()
 
-        threads = [threading.Thread(target=opened) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert failures == []
+    threads = [threading.Thread(target=opened) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
