@@ -6,16 +6,13 @@ from the journal and starts no worker. What the code does wrong is in the result
 
 import json
 from collections.abc import Awaitable, Callable
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
-import anyio
 from pydantic import BaseModel
 
 from agentflow.data import canonical
 from agentflow.engine.run import Step
 from agentflow.engine.steps import StepCall, current_frame, perform
-from agentflow.errors import MissingStepError
-from agentflow.journal.replay import PATIENCE_S
 from agentflow.sandbox.workers.pool import TrialWorkers
 from agentflow.sandbox.workers.protocol import Examination, Examined, Observed, Trial
 
@@ -50,10 +47,7 @@ async def _step(
 ) -> Result:
     frame = current_frame(name)
 
-    async def body(step: Step) -> Result:
-        source = frame.run.source
-        if source is not None and source.number_of(step.key) is not None:
-            await _not_recorded(step, frame.run.id)
+    async def body(_step: Step) -> Result:
         return await work(await frame.run.services.workers())
 
     call: StepCall[Result] = StepCall(
@@ -64,16 +58,6 @@ async def _step(
         read=lambda recorded: result.model_validate(json.loads(recorded)),
     )
     return await perform(call, body)
-
-
-async def _not_recorded(step: Step, run: str) -> NoReturn:
-    """Stand still like a step that was cancelled in the recording: a replay does no work of its own.
-
-    Raises:
-        MissingStepError: Nobody cancels it here: the recording ended while it ran.
-    """
-    await anyio.sleep(PATIENCE_S)
-    raise MissingStepError(step=str(step), run=run)
 
 
 def _written(value: BaseModel) -> bytes:
