@@ -104,7 +104,9 @@ class Court:
             self._seen[source] = Observed(failure=seen.failure, observations=joined)
 
     def _count(self, source: str) -> int:
-        return len(self._seen[source].observations) if source in self._seen else 0
+        """Return how many of the calls need not be made: all, of a program that does not load."""
+        seen = self._seen.get(source, Observed())
+        return len(self._calls) if seen.failure is not None else len(seen.observations)
 
     async def _look_again(self) -> bool:
         """Add calls near those on which the leaders differ; return whether there are new ones."""
