@@ -4,7 +4,8 @@ from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from agentflow.errors import InputError
+from agentflow.errors import InputError, ProgramError
+from agentflow.sandbox.names import parse
 
 SHOWN_CHARACTERS = 200
 
@@ -52,6 +53,19 @@ def read_options(kind: type[OptionsT], scorer: str, options: dict[str, Any]) -> 
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"]))
         raise InputError(step=f"check {scorer}", problem=f"{place}: {first['msg']}") from error
+
+
+def check_python(scorer: str, option: str, source: str) -> None:
+    """Raise if an option that is to be Python is none.
+
+    Raises:
+        InputError: It does not parse.
+    """
+    try:
+        parse(source)
+    except ProgramError as error:
+        problem = f"{option}: {error.report}"
+        raise InputError(step=f"check {scorer}", problem=problem) from error
 
 
 def shown(value: Any) -> str:

@@ -6,10 +6,10 @@ from typing import Any
 from pydantic import Field
 
 from agentflow.engine.trials import examine
-from agentflow.errors import InputError, ProgramError
+from agentflow.errors import ProgramError
 from agentflow.sandbox.names import parse
 from agentflow.sandbox.workers.protocol import Examination
-from agentflow_evals.scorer import Options, Score, read_options, verdict
+from agentflow_evals.scorer import Options, Score, check_python, read_options, verdict
 
 
 class CodeTestsOptions(Options):
@@ -26,10 +26,7 @@ async def code_tests(output: Any, options: dict[str, Any]) -> Score:
         SandboxUnavailableError: Nothing can confine code on this machine.
     """
     wanted = read_options(CodeTestsOptions, "code_tests", options)
-    try:
-        parse(wanted.tests)
-    except ProgramError as error:
-        raise InputError(step="check code_tests", problem=f"tests: {error.report}") from error
+    check_python("code_tests", "tests", wanted.tests)
     if not isinstance(output, str):
         return verdict(False, "the answer is not Python source text")
     try:

@@ -11,10 +11,10 @@ from typing import Any
 from pydantic import Field
 
 from agentflow import Program, run_program
-from agentflow.errors import ExpansionError, InputError, ProgramError, ToolError
+from agentflow.errors import ExpansionError, ProgramError, ToolError
 from agentflow.expansion import Unwritten
 from agentflow.sandbox.names import parse
-from agentflow_evals.scorer import Options, Score, read_options, verdict
+from agentflow_evals.scorer import Options, Score, check_python, read_options, verdict
 
 _ARGUMENTS, _KEYWORDS = "call_arguments_", "call_keywords_"
 
@@ -36,7 +36,7 @@ async def program(output: Any, options: dict[str, Any]) -> Score:
         InputError: The options are wrong, or the assertions are not Python.
     """
     wanted = read_options(ProgramOptions, "program", options)
-    _check_syntax(wanted.assertions)
+    check_python("program", "assertions", wanted.assertions)
     assertions = Program(code=f"{wanted.assertions}\nNone", inputs={"output": output})
     try:
         if wanted.source:
@@ -72,14 +72,6 @@ class _Source:
         except ProgramError as error:
             # As a tool's error it keeps its type: the assertions may expect and catch it.
             raise ToolError(tool=call.name, name=error.name, message=error.message) from error
-
-
-def _check_syntax(assertions: str) -> None:
-    try:
-        parse(assertions)
-    except ProgramError as error:
-        problem = f"assertions: {error.report}"
-        raise InputError(step="check program", problem=problem) from error
 
 
 def _returning_line(tree: ast.Module) -> int | None:
