@@ -84,7 +84,7 @@ class _Trial:
         tries: int,
         lead: int,
     ) -> None:
-        self._unfinished, self._policy, self._calls = unfinished, policy, calls
+        self._unfinished, self._policy = unfinished, policy
         self._tries, self._lead = tries, lead
         self._court = Court(unfinished, policy.judging, calls)
 

@@ -83,7 +83,7 @@ class Draft(_Value):
 
 async def greedy(unfinished: Unfinished) -> list[Candidate]:
     """Return the model's first choice, as a list of one or none."""
-    return await _drawn(unfinished, [await first_options()])
+    return await versions(unfinished, Sampling(), count=1)
 
 
 async def versions(unfinished: Unfinished, sampling: Sampling, *, count: int) -> list[Candidate]:
