@@ -346,6 +346,25 @@ class TrainingDataError(AgentflowError):
         super().__init__(f"{place}: {problem}")
 
 
+# Evaluations -------------------------------------------------------------------------------
+
+
+class SuiteError(AgentflowError):
+    """A suite's data is missing, damaged or not what it should be; `place` is a file and line or a sample."""
+
+    def __init__(self, *, suite: str, problem: str, place: str = "") -> None:
+        self.suite, self.problem, self.place = suite, problem, place
+        super().__init__(f"suite {suite}: {place}{': ' if place else ''}{problem}")
+
+
+class EvaluationError(AgentflowError):
+    """An evaluation cannot be started, continued, read or compared as asked."""
+
+    def __init__(self, *, problem: str) -> None:
+        self.problem = problem
+        super().__init__(problem)
+
+
 # Telemetry ---------------------------------------------------------------------------------
 
 

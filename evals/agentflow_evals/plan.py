@@ -1,0 +1,68 @@
+"""What an evaluation is: which samples of which suite, under which planners and models, how often.
+
+Owns the plan, the input of the evaluation's run: from it and the journal alone the evaluation goes on.
+"""
+
+import hashlib
+from collections.abc import Iterator
+
+from pydantic import Field
+
+from agentflow.budget import Budget
+from agentflow.data import Data, canonical
+from agentflow.models.protocol import ModelSpec
+from agentflow.solving import Named
+from agentflow_evals.outcome import Cell
+from agentflow_evals.suite import Origin, Sample, Value
+
+
+class SuiteUsed(Value):
+    """A suite as it was opened: `name` finds it again, `digest` is of all its chosen samples."""
+
+    name: str
+    options: dict[str, Data] = Field(default_factory=dict)
+    origin: Origin = Origin()
+    digest: str = ""
+
+
+class Contender(Value):
+    """A planner with its options, under the label that tables show."""
+
+    label: str
+    planner: Named
+
+
+class Entrant(Value):
+    """A model under the label that tables show."""
+
+    label: str
+    spec: ModelSpec
+
+
+class EvaluationPlan(Value):
+    """One evaluation. `budget` is of one sample under one planner; `samples` are ids in order."""
+
+    suite: SuiteUsed
+    samples: tuple[str, ...] = Field(min_length=1)
+    planners: tuple[Contender, ...] = Field(min_length=1)
+    models: tuple[Entrant, ...] = Field(min_length=1)
+    repeat: int = Field(default=1, ge=1)
+    seed: int = 0
+    budget: Budget = Budget()
+    cache: bool = False
+
+    def cells(self) -> Iterator[Cell]:
+        """Yield every cell, model by model and planner by planner, in the order of the samples."""
+        for model in self.models:
+            for planner in self.planners:
+                for repeat in range(self.repeat):
+                    for sample in self.samples:
+                        yield Cell(sample, planner.label, model.label, repeat)
+
+
+def digest_of(samples: list[Sample]) -> str:
+    """Return a hash of all that the samples are."""
+    found = hashlib.blake2b(digest_size=16)
+    for sample in samples:
+        found.update(canonical(sample.model_dump(mode="json")))
+    return found.hexdigest()
