@@ -170,7 +170,7 @@ def active_run(
     """
     return ActiveRun(
         id=run,
-        ledger=Ledger(budget),
+        ledger=Ledger(budget, within=settings.within),
         sink=NullSink(),
         services=settings.services(),
         source=source,

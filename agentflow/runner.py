@@ -48,7 +48,8 @@ class Runner(RunSettings):
     user's default journal. `ask` answers questions to a person; without it, a run that can do no more
     until a person has answered waits `answer_wait_s` and then pauses. `on_event` hears every event.
     `redact` are regular expressions of what must never be written. `cache_models` lets model calls
-    take over the answers of other runs in the same journal.
+    take over the answers of other runs in the same journal. `labels` are written with the run, to find it
+    by. Several runs may share `resources`, and draw their tokens and dollars from one account `within`.
     """
 
     def run(self, flow: Flow[P, T], /, *args: P.args, **kwargs: P.kwargs) -> RunResult[T]:

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from agentflow.budget import Budget
+from agentflow.engine.ledger import Ledger
 from agentflow.engine.people import Question
 from agentflow.engine.run import ActiveRun, Durability
 from agentflow.episodes import check_environments, recorded_tools
 from agentflow.journal.events import Event
 from agentflow.models.protocol import Model, ModelSpec
 from agentflow.models.registry import parse_spec
+from agentflow.resources import Resources
 from agentflow.services import LiveServices
 from agentflow.tools import Tool
 
@@ -35,6 +37,9 @@ class RunSettings:
     on_event: Hear | None = None
     redact: Mapping[str, str] | Sequence[str] = ()
     cache_models: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+    resources: Resources | None = None
+    within: Ledger | None = None
 
     def services(self) -> LiveServices:
         """Return what the steps of one run may reach.
@@ -53,7 +58,11 @@ class RunSettings:
             spec = self.model.spec
             lent[str(spec)] = self.model
         return LiveServices(
-            default_model=spec, tools=self._tools_by_name(), ask=self.ask, models=lent
+            default_model=spec,
+            tools=self._tools_by_name(),
+            ask=self.ask,
+            models=lent,
+            resources=self.resources,
         )
 
     def _tools_by_name(self) -> Mapping[str, Tool[..., Any]]:
@@ -77,4 +86,5 @@ class RunSettings:
             **recorded_tools(active.services.tools),
             "redact": dict(self.redact) if isinstance(self.redact, Mapping) else list(self.redact),
             "cache_models": self.cache_models,
+            **({"labels": dict(self.labels)} if self.labels else {}),
         }

@@ -193,22 +193,22 @@ def _reserve(
     run: ActiveRun, step: Step, spec: ModelSpec, request: Request
 ) -> tuple[Reservation, Request]:
     """Promise the call its share of the budget; the reply is capped so that it cannot overdraw."""
-    budget = run.ledger.budget
-    if budget.tokens is None and budget.usd is None:
+    ledger = run.ledger
+    if not ledger.limits_tokens and not ledger.limits_usd:
         return Reservation(0, 0.0), request
     prompt_tokens = len(request.model_dump_json(exclude_defaults=True)) // CHARS_PER_TOKEN
     wanted = request.max_tokens or DEFAULT_GRANT_TOKENS
-    left = run.ledger.tokens_left()
+    left = ledger.tokens_left()
     granted = wanted if left is None else max(1, min(wanted, left - prompt_tokens))
     price = price_of(spec)
-    if budget.usd is not None and price is None:
+    if ledger.limits_usd and price is None:
         problem = (
             f"its price is unknown, so a budget in usd cannot be kept; give `price` for {spec}"
         )
         raise ModelError(model=str(spec), problem=problem)
     worst = Usage(input_tokens=prompt_tokens, output_tokens=granted)
     usd = 0.0 if price is None else price.cost_usd(worst)
-    reservation = run.ledger.reserve(step.name, worst.total_tokens, usd)
+    reservation = ledger.reserve(step.name, worst.total_tokens, usd)
     return reservation, request.model_copy(update={"max_tokens": granted})
 
 

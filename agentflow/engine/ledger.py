@@ -14,19 +14,28 @@ from agentflow.models.protocol import Usage
 
 
 class Reservation:
-    """Tokens and dollars promised to one model call until it is settled."""
+    """Tokens and dollars promised to one model call until it is settled, also in the account above."""
 
-    __slots__ = ("tokens", "usd")
+    __slots__ = ("above", "tokens", "usd")
 
-    def __init__(self, tokens: int, usd: float) -> None:
-        self.tokens, self.usd = tokens, usd
+    def __init__(self, tokens: int, usd: float, above: "Reservation | None" = None) -> None:
+        self.tokens, self.usd, self.above = tokens, usd, above
 
 
 class Ledger:
-    """What one tree has used of its `Budget`."""
+    """What one tree has used of its `Budget`.
 
-    def __init__(self, budget: Budget, clock: Callable[[], float] = time.monotonic) -> None:
-        self.budget = budget
+    `within` is an account that several trees draw on: their tokens and dollars count there, too.
+    """
+
+    def __init__(
+        self,
+        budget: Budget,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        within: "Ledger | None" = None,
+    ) -> None:
+        self.budget, self._within = budget, within
         self._clock = clock
         self._started = clock()
         limits = (budget.steps, budget.depth, budget.width, budget.seconds)
@@ -38,10 +47,24 @@ class Ledger:
         self._promised_tokens = 0
         self._promised_usd = 0.0
 
+    @property
+    def limits_tokens(self) -> bool:
+        """Whether tokens are limited, here or in the account above."""
+        above = self._within is not None and self._within.limits_tokens
+        return above or self.budget.tokens is not None
+
+    @property
+    def limits_usd(self) -> bool:
+        """Whether dollars are limited, here or in the account above."""
+        above = self._within is not None and self._within.limits_usd
+        return above or self.budget.usd is not None
+
     def carry_over(self, usage: Usage, cost_usd: float | None) -> None:
         """Count what an earlier part of the same run has used; its wall time is not counted."""
         self.usage += usage
         self.cost_usd += cost_usd or 0.0
+        if self._within is not None:
+            self._within.carry_over(usage, cost_usd)
 
     def admit(self, step: str, depth: int, width: int) -> None:
         """Count one more step at `depth`, the `width`-th child of its parent, or refuse it.
@@ -73,7 +96,11 @@ class Ledger:
         return limit - used
 
     def tokens_left(self) -> int | None:
-        """Return the tokens neither used nor promised; None without a limit."""
+        """Return the tokens neither used nor promised; None without a limit of its own.
+
+        What the account above has left does not count: a reply is cut to fit its own tree's budget, but
+        refused, not cut, where a shared one does not cover it.
+        """
         if self.budget.tokens is None:
             return None
         return self.budget.tokens - self.usage.total_tokens - self._promised_tokens
@@ -88,12 +115,15 @@ class Ledger:
         self._check("tokens", self.budget.tokens, tokens_taken + tokens, step, used=tokens_taken)
         usd_taken = self.cost_usd + self._promised_usd
         self._check("usd", self.budget.usd, usd_taken + usd, step, used=usd_taken)
+        above = None if self._within is None else self._within.reserve(step, tokens, usd)
         self._promised_tokens += tokens
         self._promised_usd += usd
-        return Reservation(tokens, usd)
+        return Reservation(tokens, usd, above)
 
     def settle(self, reservation: Reservation, usage: Usage, cost_usd: float | None) -> None:
         """Replace a promise by what the call really used; `cost_usd` None means no known price."""
+        if self._within is not None and reservation.above is not None:
+            self._within.settle(reservation.above, usage, cost_usd)
         self.release(reservation)
         self.usage += usage
         if cost_usd is None:
@@ -103,6 +133,8 @@ class Ledger:
 
     def release(self, reservation: Reservation) -> None:
         """Take back a promise; doing it twice changes nothing."""
+        if self._within is not None and reservation.above is not None:
+            self._within.release(reservation.above)
         self._promised_tokens -= reservation.tokens
         self._promised_usd -= reservation.usd
         reservation.tokens, reservation.usd = 0, 0.0

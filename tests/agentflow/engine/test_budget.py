@@ -7,7 +7,7 @@ from agentflow import Budget, Runner, budget_left, flow, generate, parallel, too
 from agentflow.budget import Budget as Limits
 from agentflow.engine.ledger import Ledger
 from agentflow.errors import BudgetExceededError, ModelError
-from agentflow.models.protocol import Price
+from agentflow.models.protocol import Price, Usage
 from tests.parts import Scripted
 
 pytestmark = pytest.mark.anyio
@@ -154,3 +154,22 @@ async def test_the_planner_can_read_what_is_left_in_words() -> None:
     assert (await runner(tokens=500, depth=3).run_async(reads_budget)).output == (
         "left: 500 tokens, 3 levels of depth"
     )
+
+
+def test_trees_that_draw_on_one_account_stop_together() -> None:
+    shared = Ledger(Limits(tokens=100))
+    first, second = Ledger(Limits(tokens=90), within=shared), Ledger(Limits(), within=shared)
+    first.settle(first.reserve("call", 50, 0.0), Usage(input_tokens=60), 0.5)
+    assert (shared.tokens_left(), first.tokens_left()) == (40, 30)
+    with pytest.raises(BudgetExceededError, match="tokens"):
+        second.reserve("call", 41, 0.0)
+    assert (shared.usage.total_tokens, shared.cost_usd) == (60, 0.5)
+    second.release(second.reserve("call", 40, 0.0))
+    assert shared.tokens_left() == 40
+
+
+def test_a_call_that_its_own_budget_refuses_takes_nothing_from_the_shared_account() -> None:
+    shared = Ledger(Limits(tokens=100))
+    with pytest.raises(BudgetExceededError):
+        Ledger(Limits(tokens=10), within=shared).reserve("call", 20, 0.0)
+    assert shared.tokens_left() == 100
