@@ -108,6 +108,14 @@ class MissingExtraError(AgentflowError):
         )
 
 
+class MissingProgramError(AgentflowError):
+    """A feature needs a program that this machine does not have or cannot run."""
+
+    def __init__(self, *, feature: str, program: str, problem: str, remedy: str) -> None:
+        self.feature, self.program, self.problem, self.remedy = feature, program, problem, remedy
+        super().__init__(f"{feature} needs {program}: {problem}; {remedy}")
+
+
 # What a flow did ---------------------------------------------------------------------------
 
 
@@ -357,12 +365,29 @@ class SuiteError(AgentflowError):
         super().__init__(f"suite {suite}: {place}{': ' if place else ''}{problem}")
 
 
+class UnjudgedError(AgentflowError):
+    """A run of an evaluation ended in a way that says nothing about its planner; a resume tries it again."""
+
+    def __init__(self, *, sample: str, planner: str, model: str, run: str, problem: str) -> None:
+        self.sample, self.planner, self.model = sample, planner, model
+        self.run, self.problem = run, problem
+        super().__init__(f"{sample} under {planner} with {model}: {problem} (run {run})")
+
+
 class EvaluationError(AgentflowError):
     """An evaluation cannot be started, continued, read or compared as asked."""
 
     def __init__(self, *, problem: str) -> None:
         self.problem = problem
         super().__init__(problem)
+
+
+class EvaluationIncompleteError(EvaluationError):
+    """An evaluation went through, but some of its runs say nothing; a resume tries these again."""
+
+    def __init__(self, *, missing: int) -> None:
+        self.missing = missing
+        super().__init__(problem=f"{missing} runs could not be judged; a resume tries them again")
 
 
 # Telemetry ---------------------------------------------------------------------------------

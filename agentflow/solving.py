@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from agentflow import plugins
+from agentflow.budget import Budget
 from agentflow.data import Data
 from agentflow.engine.branches import parallel
 from agentflow.episodes import episode, with_openings
@@ -67,3 +68,8 @@ async def check(output: Any, scorer: Named) -> Verdict:
     return Verdict(
         check=scorer.name, passed=score.passed, value=score.value, explanation=score.explanation
     )
+
+
+def below_root(budget: Budget) -> Budget:
+    """Return the budget with `depth` counted from the planner, which sits below the task's root."""
+    return budget if budget.depth is None else budget.model_copy(update={"depth": budget.depth + 1})

@@ -1,7 +1,7 @@
 """Write a file that is there whole or not at all."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -22,7 +22,8 @@ def whole_file(target: Path, refusal: Callable[[str], AgentflowError]) -> Iterat
             yield file
         part.replace(target)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # no folder, no part of a file in it
+            part.unlink()
         raise refusal(f"cannot be written: {error.strerror or error}") from error
     except BaseException:
         part.unlink(missing_ok=True)

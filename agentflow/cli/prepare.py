@@ -18,7 +18,7 @@ from agentflow.models.auto import choose_model
 from agentflow.models.protocol import ModelSpec
 from agentflow.models.registry import open_model, parse_spec
 from agentflow.plugins import PluginKind
-from agentflow.solving import Named
+from agentflow.solving import Named, below_root
 from agentflow.task import Task
 from agentflow.taskfile import TaskFile, load_task_file
 from agentflow.tools import Tool
@@ -64,11 +64,6 @@ def prepare(path: Path, *, model: str | None, planner: str | None, journal: str 
         redact=file.redact,
         cache_models=file.cache,
     )
-
-
-def below_root(budget: Budget) -> Budget:
-    """Return the budget with `depth` counted from the planner, which sits below the task's root."""
-    return budget if budget.depth is None else budget.model_copy(update={"depth": budget.depth + 1})
 
 
 def _found(file: TaskFile, path: list[str], kind: PluginKind, names: Sequence[str]) -> list[Any]:

@@ -5,7 +5,9 @@ from a reply to a typed value: a reply that does not fit is shown to the model w
 Providers, retries and permits live in `agentflow/models/`.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar, overload
 
 from agentflow.data import canonical
@@ -219,11 +221,20 @@ async def _complete(run: ActiveRun, step: Step, spec: ModelSpec, request: Reques
         text = f"attempt {attempt} failed, next in {wait_s:.1f} s: {error}"
         run.emit(Noted, step=step.number, text=text, details={"retry": attempt, "wait_s": wait_s})
 
+    @asynccontextmanager
+    async def timed_permit() -> AsyncIterator[None]:
+        """Time the attempt without the wait before it, and what of it kept this thread busy."""
+        async with run.services.permit(model):
+            began_s, busy_s = time.perf_counter(), time.thread_time()
+            yield
+            step.details["attempt_s"] = round(time.perf_counter() - began_s, 6)
+            step.details["thread_s"] = round(time.thread_time() - busy_s, 6)
+
     reply, attempts = await complete_with_retries(
         model,
         request,
         on_text=lambda text: run.stream_text(step, text),
-        permit=lambda: run.services.permit(model),
+        permit=timed_permit,
         on_retry=note_retry,
     )
     step.details["attempts"] = attempts

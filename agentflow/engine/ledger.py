@@ -44,6 +44,7 @@ class Ledger:
         self.usage = Usage()
         self.cost_usd = 0.0
         self.unpriced_calls = 0
+        self.refusal: BudgetExceededError | None = None  # the last one
         self._promised_tokens = 0
         self._promised_usd = 0.0
 
@@ -165,6 +166,6 @@ class Ledger:
         used: float | None = None,
     ) -> None:
         if limit is not None and asked > limit:
-            raise BudgetExceededError(
-                kind=kind, limit=limit, used=asked - 1 if used is None else used, step=step
-            )
+            used = asked - 1 if used is None else used
+            self.refusal = BudgetExceededError(kind=kind, limit=limit, used=used, step=step)
+            raise self.refusal

@@ -132,12 +132,13 @@ class Store:
         Raises:
             UnknownRunError: There is none, or more than one.
         """
-        query = select(tables.runs.c.id, tables.runs.c.number).order_by(tables.runs.c.number.desc())
+        columns = tables.runs.c
+        query = select(columns.id, columns.number).order_by(columns.number.desc()).limit(2)
         if run != "last":
-            query = query.where(tables.runs.c.id.startswith(run, autoescape=True))
+            query = query.where(columns.id.startswith(run, autoescape=True))
         with self.errors(), self.engine.connect() as connection:
-            found = connection.execute(query.limit(2)).all()
-        exact = [row for row in found if row.id == run] or found
+            exact = connection.execute(query.where(columns.id == run)).all()
+            exact = exact or connection.execute(query).all()
         if not exact:
             raise UnknownRunError(
                 store=self.name, problem=f"no run {run}; `agentflow runs` lists them"
