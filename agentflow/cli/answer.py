@@ -13,7 +13,7 @@ from agentflow.journal.journal import Journal
 @click.option("--step", "-s", type=int, help="Which question, when there are several.")
 @click.option("--journal", "-j", help="Journal file or database URL.", envvar="AGENTFLOW_JOURNAL")
 def answer(run: str, answer: str | None, step: int | None, journal: str | None) -> None:
-    r"""Answer a question of a run, whether it is under way or paused. Without an answer: list them.
+    """Answer a question of a run, whether it is under way or paused. Without an answer: list them.
 
     \b
     agentflow answer last yes

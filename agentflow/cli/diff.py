@@ -28,7 +28,7 @@ MARKS = {
 @click.option("--journal", "-j", help="Journal file or database URL.", envvar="AGENTFLOW_JOURNAL")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a step.")
 def diff(left: str, right: str, show_all: bool, journal: str | None, as_json: bool) -> None:
-    r"""Compare two runs: steps are aligned by identity, and what differs is shown.
+    """Compare two runs: steps are aligned by identity, and what differs is shown.
 
     \b
     agentflow diff 6920a1 last

@@ -46,7 +46,7 @@ def fork(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    r"""Start a new run from a recorded one, changed at one step.
+    """Start a new run from a recorded one, changed at one step.
 
     The step and all below it run anew; everything that the change does not touch is taken over.
 

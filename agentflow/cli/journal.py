@@ -69,7 +69,7 @@ def _journal_option(command: F) -> F:
 
 @click.group()
 def journal() -> None:
-    r"""Look after the journal: prune, export, import, verify, stats.
+    """Look after the journal: prune, export, import, verify, stats.
 
     \b
     agentflow journal prune --older-than 30d --dry-run
@@ -93,7 +93,7 @@ def prune_command(
     dry_run: bool,
     is_compacting: bool,
 ) -> None:
-    r"""Remove runs that meet everything given, and what only they referred to.
+    """Remove runs that meet everything given, and what only they referred to.
 
     A run that is being written stays. Cached answers stay.
 
@@ -122,7 +122,7 @@ def prune_command(
     help="FILE.jsonl, or FILE.jsonl.gz to pack it.",
 )
 def export_command(runs: tuple[str, ...], where: str | None, is_all: bool, output: Path) -> None:
-    r"""Write runs to a file that `agentflow journal import` takes in elsewhere.
+    """Write runs to a file that `agentflow journal import` takes in elsewhere.
 
     \b
     agentflow journal export last -o run.jsonl.gz
@@ -140,7 +140,7 @@ def export_command(runs: tuple[str, ...], where: str | None, is_all: bool, outpu
 @_journal_option
 @click.option("--skip-existing", is_flag=True, help="Leave out runs that are there already.")
 def import_command(file: Path, where: str | None, skip_existing: bool) -> None:
-    r"""Take in the runs of an export: all of them, or none if anything is wrong with it.
+    """Take in the runs of an export: all of them, or none if anything is wrong with it.
 
     \b
     agentflow journal import run.jsonl.gz
@@ -161,7 +161,7 @@ def import_command(file: Path, where: str | None, skip_existing: bool) -> None:
 @_journal_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def verify_command(run: str | None, where: str | None, as_json: bool) -> None:
-    r"""Check the database, every run and every payload, or one run; exit code 1 for any problem.
+    """Check the database, every run and every payload, or one run; exit code 1 for any problem.
 
     \b
     agentflow journal verify
@@ -186,7 +186,7 @@ def verify_command(run: str | None, where: str | None, as_json: bool) -> None:
 @_journal_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def stats_command(where: str | None, as_json: bool) -> None:
-    r"""Say what the journal holds and where its bytes are.
+    """Say what the journal holds and where its bytes are.
 
     \b
     agentflow journal stats

@@ -61,7 +61,7 @@ class Commands(click.Group):
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(version("agentflow"), prog_name="agentflow")
 def commands() -> None:
-    r"""Break a task down recursively, run the pieces in parallel, replay every step.
+    """Break a task down recursively, run the pieces in parallel, replay every step.
 
     \b
     agentflow run examples/orders/task.yaml

@@ -20,7 +20,7 @@ from agentflow.models.catalogue import Entry
 
 @click.group()
 def models() -> None:
-    r"""List, fetch and remove small local models.
+    """List, fetch and remove small local models.
 
     \b
     agentflow models pull qwen2.5-coder-0.5b
@@ -29,7 +29,7 @@ def models() -> None:
 
 @models.command("list")
 def list_models() -> None:
-    r"""List the models that can run in this process.
+    """List the models that can run in this process.
 
     \b
     agentflow models list
@@ -48,7 +48,7 @@ def list_models() -> None:
 @click.argument("name")
 @click.option("--from", "source", type=click.Path(path_type=Path), help="Take this file instead.")
 def pull(name: str, source: Path | None) -> None:
-    r"""Fetch a model's weights and verify them.
+    """Fetch a model's weights and verify them.
 
     \b
     agentflow models pull qwen2.5-coder-0.5b
@@ -81,7 +81,7 @@ def pull(name: str, source: Path | None) -> None:
 @models.command("rm")
 @click.argument("name")
 def remove(name: str) -> None:
-    r"""Delete a model's weights.
+    """Delete a model's weights.
 
     \b
     agentflow models rm smollm2-135m

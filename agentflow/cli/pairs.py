@@ -65,7 +65,7 @@ def pairs(
     bare: bool,
     force: bool,
 ) -> None:
-    r"""Write recorded runs as training data: one pair for each expansion that worked.
+    """Write recorded runs as training data: one pair for each expansion that worked.
 
     Of the runs given, or of all, the best are kept by what their checks said. RUN is an id, its
     beginning, or `last`. The file holds prompts and replies: look at it before you share it.

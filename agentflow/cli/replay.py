@@ -22,7 +22,7 @@ from agentflow.runner import Runner
 @click.option("--journal", "-j", help="Journal file or database URL.", envvar="AGENTFLOW_JOURNAL")
 @click.option("--quiet", "-q", is_flag=True, help="Print the answer and nothing else.")
 def replay(run: str, journal: str | None, quiet: bool) -> None:
-    r"""Run a recorded run again: no model, tool or network call is made.
+    """Run a recorded run again: no model, tool or network call is made.
 
     The flows run; every answer of a model, a tool or a person comes from the journal. The tree and
     the output are compared with the recorded ones.

@@ -37,7 +37,7 @@ def resume(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    r"""Go on with a run that was stopped, failed or waits for an answer; finished steps are kept.
+    """Go on with a run that was stopped, failed or waits for an answer; finished steps are kept.
 
     Runs of task files, and of flows that can be imported from here.
 

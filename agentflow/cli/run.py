@@ -31,7 +31,7 @@ def run(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    r"""Run a task file and print its answer.
+    """Run a task file and print its answer.
 
     The live tree goes to standard error, the answer to standard output. Exit codes: 0 solved, 1 the
     run failed, 2 the task file is wrong, 3 a check failed, 4 the budget was too small, 5 paused until

@@ -26,7 +26,7 @@ STYLES = {
 @click.option("--limit", "-n", default=20, show_default=True, help="How many, newest first.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 def runs(journal: str | None, limit: int, as_json: bool) -> None:
-    r"""List the runs in the journal, newest first.
+    """List the runs in the journal, newest first.
 
     \b
     agentflow runs --limit 5

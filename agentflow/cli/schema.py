@@ -9,7 +9,7 @@ from agentflow.taskfile import json_schema
 
 @click.command()
 def schema() -> None:
-    r"""Print the JSON schema of task files, for editors.
+    """Print the JSON schema of task files, for editors.
 
     \b
     agentflow schema > task.schema.json

@@ -22,7 +22,7 @@ from agentflow.journal.records import RunRecord, StepRecord
 @click.option("--journal", "-j", help="Journal file or database URL.", envvar="AGENTFLOW_JOURNAL")
 @click.option("--json", "as_json", is_flag=True, help="Print the steps as JSON, one object a line.")
 def show(run: str, step: int | None, journal: str | None, as_json: bool) -> None:
-    r"""Show one run as a tree: steps, tokens, cost and time. RUN is an id, its beginning, or `last`.
+    """Show one run as a tree: steps, tokens, cost and time. RUN is an id, its beginning, or `last`.
 
     \b
     agentflow show last

@@ -19,7 +19,7 @@ from agentflow.journal.journal import Journal
     help="Send prompts, replies, arguments, results and error messages too.",
 )
 def trace(run: str, journal: str | None, endpoint: str | None, content: bool) -> None:
-    r"""Send one recorded run to an OpenTelemetry collector. RUN is an id, its beginning, or `last`.
+    """Send one recorded run to an OpenTelemetry collector. RUN is an id, its beginning, or `last`.
 
     \b
     agentflow trace last --endpoint http://localhost:4318

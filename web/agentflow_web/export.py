@@ -15,7 +15,7 @@ from agentflow_web.page import page
 )
 @click.option("--journal", "-j", help="Journal file or database URL.", envvar="AGENTFLOW_JOURNAL")
 def export(run: str, output: Path | None, journal: str | None) -> None:
-    r"""Write one run as a static page: no scripts, no network, opens from disk.
+    """Write one run as a static page: no scripts, no network, opens from disk.
 
     The page holds the inputs and outputs of every step: look at it before you share it.
 
