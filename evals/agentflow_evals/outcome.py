@@ -18,8 +18,8 @@ class Measures(Value):
     """What a run cost and what form it had.
 
     Tokens and `cost_usd` count every call as if it had been made, also those answered from the cache
-    (`reused_calls`), so that planners compare; `spent_usd` is what was really paid. None is an unknown
-    price. `critical_path_s` is the longest chain of leaf steps that had to follow each other. `depth` and
+    (`reused_calls`), so that planners compare; `spent_tokens` and `spent_usd` are what was really spent.
+    None is an unknown price. `critical_path_s` is the longest chain of leaf steps that had to follow each other. `depth` and
     `breadth` are of the tree of flows below the planner.
     """
 
@@ -29,6 +29,7 @@ class Measures(Value):
     output_tokens: int = 0
     cached_tokens: int = 0
     cost_usd: float | None = 0.0
+    spent_tokens: int = 0
     spent_usd: float | None = 0.0
     seconds: float = Field(default=0.0, ge=0)
     critical_path_s: float = Field(default=0.0, ge=0)

@@ -4,7 +4,8 @@ Owns the plan, the input of the evaluation's run: from it and the journal alone 
 """
 
 import hashlib
-from collections.abc import Iterator
+import random
+from collections.abc import Iterator, Sequence
 
 from pydantic import Field
 
@@ -60,9 +61,19 @@ class EvaluationPlan(Value):
                         yield Cell(sample, planner.label, model.label, repeat)
 
 
-def digest_of(samples: list[Sample]) -> str:
+def digest_of(samples: Sequence[Sample]) -> str:
     """Return a hash of all that the samples are."""
     found = hashlib.blake2b(digest_size=16)
     for sample in samples:
         found.update(canonical(sample.model_dump(mode="json")))
     return found.hexdigest()
+
+
+def picked(
+    samples: Sequence[Sample], *, limit: int | None, skip: int = 0, shuffled_by: int | None = None
+) -> list[Sample]:
+    """Return `limit` samples after the first `skip`, in an order drawn with a seed if one is given."""
+    found = list(samples)
+    if shuffled_by is not None:
+        random.Random(shuffled_by).shuffle(found)  # noqa: S311 - a choice of samples, no secret
+    return found[skip:] if limit is None else found[skip : skip + limit]

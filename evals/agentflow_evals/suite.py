@@ -65,6 +65,9 @@ class Suite(ABC):
     same order each time.
     """
 
+    def __init__(self) -> None:
+        """Make it; it takes no options unless a subclass says so."""
+
     @abstractmethod
     def samples(self) -> Iterable[Sample]:
         """Yield the samples.

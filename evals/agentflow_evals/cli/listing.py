@@ -1,0 +1,36 @@
+"""`agentflow eval list`: the evaluations in the journal."""
+
+import time
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from agentflow.cli.words import clean, seconds
+from agentflow_evals.reading import evaluations, read_evaluation
+
+
+@click.command(name="list")
+@click.option("--journal", "-j", help="Journal file or database URL.", envvar="AGENTFLOW_JOURNAL")
+@click.option("--limit", "-n", default=10, show_default=True, help="How many, newest first.")
+def listing(journal: str | None, limit: int) -> None:
+    """List the evaluations in the journal, newest first."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("evaluation", "status", "started", "time", "done", "suite"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("planners and models", overflow="fold")
+    heads = evaluations(journal, limit)
+    for head in heads:
+        found = read_evaluation(journal, head.id)
+        plan = found.plan
+        total = len(list(plan.cells()))
+        table.add_row(
+            head.id,
+            head.status,
+            time.strftime("%m-%d %H:%M", time.localtime(head.started_at)),
+            seconds(head.seconds),
+            f"{total - len(found.missing)}/{total}",
+            clean(plan.suite.name, 30),
+            clean(", ".join(one.label for one in (*plan.planners, *plan.models)), 200),
+        )
+    Console().print(table if heads else "no evaluations yet")

@@ -1,0 +1,143 @@
+"""Run evaluations and read them back: the way in for programs and for the command line.
+
+Owns what an evaluation runs under and how one is found in a journal.
+"""
+
+from collections.abc import Coroutine, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agentflow.budget import Budget
+from agentflow.engine.ledger import Ledger
+from agentflow.errors import EvaluationError, EvaluationIncompleteError
+from agentflow.models.protocol import Model, Usage
+from agentflow.resources import Resources
+from agentflow.runner import Runner, new_run_id
+from agentflow_evals.evaluation import BENCH, Bench, Hear, evaluation
+from agentflow_evals.laboratory import Laboratory
+from agentflow_evals.opening import OpenSuite, open_suite
+from agentflow_evals.plan import EvaluationPlan, digest_of
+from agentflow_evals.reading import outcomes_of, plan_of, read_evaluation, recorded
+from agentflow_evals.record import Evaluation
+from agentflow_evals.suite import Sample
+
+AT_ONCE = 16  # cells under way where no model sets a limit
+A_MODEL = 2  # cells under way for each call that a model takes at once: none has to wait for work
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluator:
+    """What evaluations run under.
+
+    `journal` is a path or database URL, None the user's default journal. `budget` is what a whole
+    evaluation may spend: `tokens` and `usd`. `models` are open models to use, by what `str(spec)` says.
+    `at_once` is how many cells are under way; None follows the models' own limits. `labels` are written
+    down with the evaluation (the machine, the command). `hear` is told of every outcome, also of those
+    that a resume found done.
+    """
+
+    journal: str | Path | None = None
+    budget: Budget = field(default_factory=Budget)
+    models: Mapping[str, Model] = field(default_factory=dict)
+    at_once: int | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    hear: Hear = field(default=lambda _outcome: None)
+
+    async def run(self, plan: EvaluationPlan, suite: OpenSuite, run: str = "") -> Evaluation:
+        """Run an evaluation to its end, under the id `run` if one is given.
+
+        What could not be judged is among the `missing` of the result.
+
+        Raises:
+            EvaluationError: Nothing can be judged; what was is in the journal.
+            BudgetExceededError: The spending limit is reached; the same.
+        """
+        name = run or new_run_id()
+        async with Resources(self.models) as resources:
+            laboratory = self._laboratory(name, plan, suite, resources)
+            with self._lent(laboratory):
+                await _through(self._runner.run_as(name, evaluation, plan))
+        return read_evaluation(self.journal, name)
+
+    async def resume(self, run: str, *, accept_changes: bool = False) -> Evaluation:
+        """Go on with an evaluation: what is done is not repeated.
+
+        Raises:
+            UnknownRunError: There is no such run.
+            EvaluationError: It is no evaluation, or its suite has changed since.
+        """
+        record = recorded(self.journal, run)
+        plan = plan_of(record)
+        suite = open_suite(plan.suite.name, plan.suite.options)
+        async with Resources(self.models) as resources:
+            laboratory = self._laboratory(record.id, plan, suite, resources)
+            laboratory.goes_on, laboratory.accept_changes = True, accept_changes
+            for outcome in outcomes_of(record).values():
+                spent = outcome.measures
+                laboratory.within.carry_over(
+                    Usage(output_tokens=spent.spent_tokens), spent.spent_usd
+                )
+            with self._lent(laboratory):
+                work = self._runner.resume(evaluation, record.id, accept_changes=accept_changes)
+                await _through(work)
+        return read_evaluation(self.journal, record.id)
+
+    @property
+    def _runner(self) -> Runner:
+        return Runner(journal=self.journal, labels=self.labels)
+
+    def _laboratory(
+        self, run: str, plan: EvaluationPlan, suite: OpenSuite, resources: Resources
+    ) -> Laboratory:
+        return Laboratory(
+            evaluation=run,
+            plan=plan,
+            samples={sample.id: sample for sample in chosen(plan, suite)},
+            journal=self.journal,
+            resources=resources,
+            within=Ledger(self.budget),
+            at_once=self.at_once or _at_once(plan, resources),
+        )
+
+    @contextmanager
+    def _lent(self, laboratory: Laboratory) -> Iterator[None]:
+        token = BENCH.set(Bench(laboratory=laboratory, hear=self.hear))
+        try:
+            yield
+        finally:
+            BENCH.reset(token)
+
+
+async def _through(work: Coroutine[Any, Any, Any]) -> None:
+    with suppress(EvaluationIncompleteError):
+        await work
+
+
+def chosen(plan: EvaluationPlan, suite: OpenSuite) -> list[Sample]:
+    """Return the samples of a plan.
+
+    Raises:
+        EvaluationError: The suite is not the one that the plan was made for.
+    """
+    by_id = {sample.id: sample for sample in suite.samples}
+    samples = [by_id[name] for name in plan.samples if name in by_id]
+    if len(samples) < len(plan.samples) or digest_of(samples) != plan.suite.digest:
+        problem = (
+            f"suite {plan.suite.name} is not what it was when the evaluation began: its samples have "
+            "changed; bring them back, or begin another evaluation"
+        )
+        raise EvaluationError(problem=problem)
+    return samples
+
+
+def _at_once(plan: EvaluationPlan, resources: Resources) -> int:
+    models = [resources.model(entrant.spec) for entrant in plan.models]
+    limits = [
+        limit
+        for model in models
+        for limit in (model.concurrency, model.spec.concurrency)
+        if limit is not None
+    ]
+    return max(AT_ONCE if len(limits) < len(models) else 1, *(A_MODEL * n for n in limits), 1)
