@@ -16,7 +16,7 @@ from agentflow.errors import LeaseLostError
 from agentflow.journal import tables
 from agentflow.journal.content import Payloads, pack
 from agentflow.journal.engines import LOCK_WAIT_S
-from agentflow.journal.events import StepFinished, Stored
+from agentflow.journal.events import RunStarted, StepFinished, Stored
 from agentflow.journal.lease import LEASE_S, RENEW_S, Lease
 from agentflow.journal.rows import to_rows
 from agentflow.journal.store import Store
@@ -76,7 +76,8 @@ class Committer:
             self._file_answers(batch)
             for event in batch:
                 self._summary.apply(event)
-            if self.is_renewal_due:
+            # At once when it begins: a process that dies leaves no run that nobody can tell.
+            if self.is_renewal_due or (batch and isinstance(batch[0], RunStarted)):
                 self._write_summary(release=False)
             self._connection.commit()
         except BaseException:

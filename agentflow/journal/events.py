@@ -61,7 +61,7 @@ class StepStarted(Happening):
 
 @dataclass(slots=True, kw_only=True)
 class StepFinished(Happening):
-    """A step returned. `details` may hold: attempts, usage, cost_usd, model, calls, origin."""
+    """A step returned. `details` may hold: attempts, attempt_s, thread_s, usage, cost_usd, model, origin."""
 
     step: int
     output: bytes

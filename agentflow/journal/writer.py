@@ -144,8 +144,7 @@ class JournalWriter:
             return
         must_sync = self._sync_to > self._committed
         if self._commit_s > SLOW_S or not self._commit_here(batch, must_sync=must_sync):
-            self._job = self._loop.run_in_executor(None, self._commit, batch, must_sync)
-            self._job.add_done_callback(lambda _job: self._commit_done())
+            self._commit_in_thread(batch, must_sync=must_sync)
 
     def _commit_here(self, batch: list[Stored], *, must_sync: bool) -> bool:
         """Commit in the event loop; return False if the file is locked, so that would take a while."""
@@ -155,6 +154,15 @@ class JournalWriter:
             return False
         self._release()
         return True
+
+    def _commit_in_thread(self, batch: list[Stored], *, must_sync: bool) -> None:
+        try:
+            self._job = self._loop.run_in_executor(None, self._commit, batch, must_sync)
+        except Exception as error:  # noqa: BLE001 - no thread to be had: whoever waits must hear of it
+            self._fail(error)
+            self._release()
+        else:
+            self._job.add_done_callback(lambda _job: self._commit_done())
 
     def _commit_done(self) -> None:
         self._job = None
@@ -181,6 +189,9 @@ class JournalWriter:
         except JournalError as error:
             self._error = error
         except Exception as error:  # noqa: BLE001 - nobody awaits a commit: whoever waits must hear of it
-            problem = f"cannot write an event: {error!r}"
-            self._error = JournalError(store=self._store.name, problem=problem)
+            self._fail(error)
         self._commit_s += (time.perf_counter() - began - self._commit_s) / 8
+
+    def _fail(self, error: Exception) -> None:
+        problem = f"cannot write an event: {error!r}"
+        self._error = JournalError(store=self._store.name, problem=problem)

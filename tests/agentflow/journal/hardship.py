@@ -3,6 +3,7 @@
 Prints one JSON object: the output, or the type and words of the error.
 """
 
+import concurrent.futures.thread  # noqa: F401 - before rights are given up: Python itself may be out of reach then
 import hashlib
 import json
 import os
