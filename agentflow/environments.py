@@ -15,7 +15,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, cast, ov
 import anyio.from_thread
 
 from agentflow.code import code_hash, target_of
-from agentflow.data import canonical, from_json
+from agentflow.data import Data, canonical, from_json
 from agentflow.engine.run import Step
 from agentflow.engine.steps import StepCall, current_frame, perform
 from agentflow.errors import AgentflowError, EnvironmentRestoreError
@@ -23,7 +23,17 @@ from agentflow.sessions import ActionTaken, Session, session_here
 from agentflow.signature import Signature
 from agentflow.tools import Tool
 
-__all__ = ["Action", "ActionTaken", "ActionTool", "Environment", "NamedEnvironment", "action"]
+__all__ = [
+    "Action",
+    "ActionTaken",
+    "ActionTool",
+    "Environment",
+    "Move",
+    "NamedEnvironment",
+    "action",
+]
+
+Move = tuple[str, dict[str, Data]]  # an action by name, and its arguments
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -77,8 +87,8 @@ class Environment:
     """Base of stateful things. Write a constructor and actions; open it inside a flow, or name it.
 
     The constructor's arguments are plain data, and with the same arguments and the same actions the
-    same things must happen: give a seed where chance plays. `opening`, `score` and `is_over` change
-    nothing and may be overridden where there is something to say.
+    same things must happen: give a seed where chance plays. `opening`, `score`, `best_score`, `is_over`
+    and `walkthrough` change nothing and may be overridden where there is something to say.
     """
 
     def __init__(self) -> None:
@@ -92,9 +102,20 @@ class Environment:
         """Return how well it went so far, in the environment's own points; None if it keeps none."""
         return None
 
+    def best_score(self) -> float | None:
+        """Return the best score that it had so far; override it where a score may also fall."""
+        return self.score()
+
     def is_over(self) -> bool:
         """Return whether the episode has ended; every further action is an `EpisodeOverError`."""
         return False
+
+    def walkthrough(self) -> list[Move] | None:
+        """Return actions that solve it from its opening on; None if it knows none.
+
+        It is for oracles in evaluations: neither a model nor a program ever gets to see it.
+        """
+        return None
 
     @classmethod
     async def open(cls, *args: Any, **kwargs: Any) -> Self:
@@ -149,12 +170,19 @@ class Environment:
         for taken in actions:
             # What came after the end was refused then, too.
             output = None if self.is_over() else self._told_again(taken)
-            if output != taken.output:
+            if output != taken.output and not self.agrees(taken, output):
                 problem = (
                     f"told {taken.name}({taken.arguments}) again, it answered otherwise than "
                     "recorded; give it a seed, or override `restore`"
                 )
                 raise EnvironmentRestoreError(environment=type(self).__name__, problem=problem)
+
+    def agrees(self, taken: ActionTaken, output: bytes | None) -> bool:  # noqa: ARG002 - for overriding
+        """Return whether `output`, told `taken` again, differs from the record by mere noise.
+
+        Override it where an instrument is read with an error that no seed decides.
+        """
+        return False
 
     def close(self) -> None:
         """Release what the environment holds; called when the episode or the run ends."""
@@ -239,6 +267,24 @@ class NamedEnvironment:
         """
         return cast("float | None", await self._look("score", _SCORE))
 
+    async def best_score(self) -> float | None:
+        """Return the best score that it had so far, as a step.
+
+        Raises:
+            ToolError: Its `best_score` raised.
+        """
+        return cast("float | None", await self._look("best_score", _BEST_SCORE))
+
+    async def walkthrough(self) -> list[Move] | None:
+        """Return actions that solve it from its opening on, as a step; None if it knows none.
+
+        Raises:
+            ToolError: Its `walkthrough` raised.
+        """
+        if self.kind.walkthrough is Environment.walkthrough:
+            return None
+        return cast("list[Move] | None", await self._look("walkthrough", _WALKTHROUGH))
+
     def recorded(self) -> dict[str, Any]:
         """Return what a run writes down, to find and make it again."""
         return {
@@ -286,3 +332,4 @@ def _bound(function: Callable[..., Any], name: str | None = None) -> Signature:
 
 
 _OPENING, _SCORE = _bound(Environment.opening), _bound(Environment.score)
+_BEST_SCORE, _WALKTHROUGH = _bound(Environment.best_score), _bound(Environment.walkthrough)

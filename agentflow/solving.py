@@ -4,6 +4,7 @@ Owns the run that `agentflow run` starts. Planners and scorers are found by name
 replayed and resumed from its journal alone.
 """
 
+from contextlib import suppress
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -13,8 +14,11 @@ from agentflow.budget import Budget
 from agentflow.data import Data
 from agentflow.engine.branches import parallel
 from agentflow.episodes import episode, with_openings
+from agentflow.errors import AgentflowError
 from agentflow.flows import flow
 from agentflow.task import Result, Task
+
+OF_EPISODE = "judges_episode"  # attribute of scorers that look at what happened, not at the answer
 
 
 class Named(BaseModel):
@@ -56,9 +60,21 @@ async def solve_task(task: Task, planner: Named, checks: tuple[Named, ...] = ())
     """Let the planner solve the task, then check its answer; its environments are there for both."""
     plan = plugins.load("planner", planner.name)
     async with episode():
-        result: Result = await plan(await with_openings(task), **planner.options)
+        try:
+            result: Result = await plan(await with_openings(task), **planner.options)
+        except AgentflowError:
+            await _judge_episode(checks)
+            raise
         verdicts = await parallel(check(result.output, named) for named in checks)
     return Solution(output=result.output, verdicts=tuple(verdicts))
+
+
+async def _judge_episode(checks: tuple[Named, ...]) -> None:
+    """Have what was reached recorded, although there is no answer; the planner's error is what is raised."""
+    for named in checks:
+        if getattr(plugins.load("scorer", named.name), OF_EPISODE, False):
+            with suppress(AgentflowError):  # the budget, say: then there is nothing to record
+                await check(None, named)
 
 
 @flow

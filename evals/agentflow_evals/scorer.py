@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agentflow.errors import InputError, ProgramError
 from agentflow.sandbox.names import parse
+from agentflow.solving import OF_EPISODE
 
 SHOWN_CHARACTERS = 200
 
@@ -30,6 +31,15 @@ class Scorer(Protocol):
             InputError: The options are not what this scorer takes.
         """
         ...
+
+
+ScorerT = TypeVar("ScorerT", bound=Scorer)
+
+
+def of_episode(scorer: ScorerT) -> ScorerT:
+    """Mark a scorer that judges what happened, not the answer: it is asked also if the planner failed."""
+    setattr(scorer, OF_EPISODE, True)
+    return scorer
 
 
 class Options(BaseModel):

@@ -22,7 +22,7 @@ from agentflow.errors import (
 )
 from agentflow.journal.events import Failure
 from agentflow.journal.records import RunRecord
-from agentflow.solving import Solution
+from agentflow.solving import Solution, Verdict, check
 from agentflow_evals.measures import measures_of
 from agentflow_evals.outcome import Cell, Outcome, Status
 from agentflow_evals.suite import Sample
@@ -32,6 +32,7 @@ from agentflow_evals.suite import Sample
 GAVE_UP = {
     kind.__name__
     for kind in (
+        BudgetExceededError,
         ContextLengthError,
         EpisodeOverError,
         ExpansionError,
@@ -49,7 +50,7 @@ REASON_CHARACTERS = 500
 
 def outcome_of(record: RunRecord, cell: Cell, sample: Sample, budget: Budget) -> Outcome:
     """Return the outcome of a run that has ended; `budget` is the sample's own."""
-    status, value, reason, answer = _judged(record, budget)
+    status, value, reason, answer = _judged(record, budget, len(sample.checks))
     return Outcome(
         **cell._asdict(),
         run=record.id,
@@ -73,7 +74,7 @@ def is_cut_short(record: RunRecord, budget: Budget) -> bool:
     return any(not _is_own(failure, budget) for failure in refusals)
 
 
-def _judged(record: RunRecord, budget: Budget) -> tuple[Status, float, str, Any]:
+def _judged(record: RunRecord, budget: Budget, checks: int) -> tuple[Status, float, str, Any]:
     if is_cut_short(record, budget):
         return "error", 0.0, "the evaluation's spending limit ended it", None
     if record.status == "succeeded" and record.output is not None:
@@ -81,10 +82,25 @@ def _judged(record: RunRecord, budget: Budget) -> tuple[Status, float, str, Any]
     failure = record.failure
     if failure is None:
         return "error", 0.0, f"the run is {record.status or 'not finished'}", None
+    if failure.name not in GAVE_UP:
+        return "error", 0.0, f"{failure.name}: {failure.message}", None
+    return _without_answer(record, failure, checks)
+
+
+def _without_answer(
+    record: RunRecord, failure: Failure, checks: int
+) -> tuple[Status, float, str, Any]:
+    """Judge a planner that ended with an error by what it had reached in its environment by then."""
+    found = [
+        Verdict.model_validate_json(step.output)
+        for step in record.steps.values()
+        if step.name == check.name and step.output is not None
+    ]
     reason = f"{failure.name}: {failure.message}"
-    if failure.name == REFUSAL:
-        return "refused", 0.0, reason, None
-    return ("failed" if failure.name in GAVE_UP else "error"), 0.0, reason, None
+    value = sum(verdict.value for verdict in found) / checks
+    if len(found) == checks and all(verdict.passed for verdict in found):
+        return "passed", value, reason, None
+    return ("refused" if failure.name == REFUSAL else "failed"), value, reason, None
 
 
 def _checked(solution: Solution) -> tuple[Status, float, str, Any]:

@@ -8,10 +8,12 @@ from agentflow_planners.react import react
 
 from agentflow import Budget, Change, Environment, Program, Runner, Task, action, flow, run_program
 from agentflow.engine.notes import tools_in_reach
+from agentflow.environments import ActionTaken, Move
 from agentflow.episodes import environments_in_reach, episode, with_openings
 from agentflow.errors import (
     BudgetExceededError,
     DriftError,
+    EnvironmentRestoreError,
     EpisodeOverError,
     InputError,
     ToolError,
@@ -375,3 +377,86 @@ async def test_a_run_says_what_its_environments_were(journal: str) -> None:
             "actions": ["walk", "look"],
         }
     }
+
+
+# What an environment knows of itself -------------------------------------------------------
+
+
+class Scale(Environment):
+    """It weighs with an error; what it said last decides how far off it is next time."""
+
+    def __init__(self, error: int = 0) -> None:
+        self.error, self.weighed = error, 0
+
+    def score(self) -> float:
+        return float(self.weighed % 2)
+
+    def walkthrough(self) -> list[Move]:
+        return [("weigh", {"what": "salt"})]
+
+    def agrees(self, taken: ActionTaken, output: bytes | None) -> bool:
+        return taken.name == "weigh" and output is not None
+
+    @action
+    def weigh(self, what: str) -> str:
+        """Weigh something."""
+        self.weighed += 1
+        return f"{what}: {errors.pop(0)} g"
+
+    @action
+    def label(self) -> str:
+        """Read the label."""
+        return f"made in {errors.pop(0)}"
+
+
+errors: list[int] = []
+
+
+@flow
+async def weigh_and_read() -> list[str]:
+    """Weigh, read the label, and weigh again unless something is broken."""
+    tools = tools_in_reach()
+    heard = [await tools["scale_weigh"](what="salt"), await tools["scale_label"]()]
+    if broken["is"]:
+        raise RuntimeError("the light went out")
+    return [*heard, await tools["scale_weigh"](what="pepper")]
+
+
+async def weighed_again(journal: str, *said: int) -> list[str]:
+    scales = Runner(journal=journal, tools=Scale.named("scale").tools())
+    errors[:] = [10, 1990]
+    broken["is"] = True
+    with pytest.raises(RuntimeError):
+        await scales.run_as("stopped", weigh_and_read)
+    broken["is"] = False
+    errors[:] = said
+    found: list[str] = (await scales.resume(weigh_and_read, "stopped")).output
+    return found
+
+
+async def test_noise_that_an_environment_admits_is_no_drift(journal: str) -> None:
+    heard = await weighed_again(journal, 11, 1990, 7)
+    assert heard == ["salt: 10 g", "made in 1990", "pepper: 7 g"], "what was recorded stands"
+
+
+async def test_what_is_no_noise_still_is_a_drift(journal: str) -> None:
+    with pytest.raises(EnvironmentRestoreError, match=r"label.*otherwise than recorded"):
+        await weighed_again(journal, 11, 1991, 7)
+
+
+async def test_a_walkthrough_and_the_best_score_are_steps_and_no_tools(journal: str) -> None:
+    @flow
+    async def ask() -> tuple[list[Move] | None, list[Move] | None, float | None]:
+        found = environments_in_reach()
+        scale, hall = found["scale"], found["hall"]
+        return await scale.walkthrough(), await hall.walkthrough(), await hall.best_score()
+
+    tools = [*Scale.named("scale").tools(), *Corridor.named("hall").tools()]
+    assert {tool.name for tool in tools}.isdisjoint({"scale_walkthrough", "hall_best_score"})
+    asking = Runner(journal=journal, tools=tools)
+    result = await asking.run_async(ask)
+    assert result.output == ([("weigh", {"what": "salt"})], None, 0.0)
+    assert names(result) == ["ask", "scale_walkthrough", "hall_best_score"]
+    log.clear()
+    assert (await asking.replay(ask, result.id)).output == result.output
+    assert log == []
