@@ -1,7 +1,7 @@
 """How sure a measured number is, and whether two differ.
 
-Owns the statistics of reports: intervals for rates, paired tests for two policies on the same tasks, and
-pass@k. Knows no benchmark. Everything that draws takes a seed and is the same each time.
+Owns the statistics of reports: intervals for rates and ratios, paired tests for two policies on the same
+tasks, and pass@k. Knows no benchmark. Everything that draws takes a seed and is the same each time.
 """
 
 import math
@@ -127,6 +127,90 @@ def bootstrap(
     )
 
 
+def bootstrap_ratio(
+    numerators: Sequence[float],
+    denominators: Sequence[float],
+    seed: int,
+    *,
+    confidence: float = 0.95,
+    resamples: int = RESAMPLES,
+) -> Interval:
+    """Return the ratio of two sums over the same units, such as tokens per solved task, with its interval.
+
+    Units are drawn whole, so what belongs together stays together. A bound is infinite where a draw may
+    well hold nothing to divide by.
+
+    Raises:
+        ValueError: The two differ in length, there are none, or the denominators sum to 0.
+    """
+    if len(numerators) != len(denominators) or not math.fsum(denominators):
+        raise ValueError(f"{len(numerators)} and {len(denominators)} values make no ratio")
+    draws = random.Random(seed)  # noqa: S311  # statistics, no secret
+    units = list(zip(numerators, denominators, strict=True))
+    found = sorted(_ratio(draws.choices(units, k=len(units))) for _draw in range(resamples))
+    beyond = (1 - _checked(confidence)) / 2
+    return Interval(
+        estimate=_ratio(units),
+        low=_quantile(found, beyond),
+        high=_quantile(found, 1 - beyond),
+        confidence=confidence,
+    )
+
+
+def paired_difference(
+    both: int, only_first: int, only_second: int, neither: int, confidence: float = 0.95
+) -> Interval:
+    """Return how much more often the first of two policies solves the same tasks, with its interval.
+
+    It has a width also where no task tells the two apart, which a bootstrap has not.
+
+    Raises:
+        ValueError: A count is negative, or there are none.
+
+    Source: Newcombe, Improved confidence intervals for the difference between binomial proportions based
+    on paired data, Statistics in Medicine 17 (1998), method 10.
+    """
+    if min(both, only_first, only_second, neither) < 0:
+        raise ValueError(f"negative counts: {(both, only_first, only_second, neither)}")
+    trials = both + only_first + only_second + neither
+    first = wilson(both + only_first, trials, confidence)
+    second = wilson(both + only_second, trials, confidence)
+    phi = _correlation(both, only_first, only_second, neither)
+    difference = (only_first - only_second) / trials
+    below = (first.estimate - first.low, second.high - second.estimate)
+    above = (first.high - first.estimate, second.estimate - second.low)
+    return Interval(
+        estimate=difference,
+        low=max(-1.0, difference - _third_side(*below, phi)),
+        high=min(1.0, difference + _third_side(*above, phi)),
+        confidence=confidence,
+    )
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return the p-values of several tests, each raised so that all hold together, in the same order.
+
+    Source: Holm, A simple sequentially rejective multiple test procedure, Scand. J. Statistics 6 (1979).
+    """
+    adjusted, highest = [0.0 for _p in p_values], 0.0
+    order = sorted(range(len(p_values)), key=p_values.__getitem__)
+    for rank, place in enumerate(order):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[place]))
+        adjusted[place] = highest
+    return adjusted
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """Return the value below which `share` of `values` lies, between neighbours by their distance.
+
+    Raises:
+        ValueError: There are no values, or `share` is not between 0 and 1.
+    """
+    if not values or not 0 <= share <= 1:
+        raise ValueError(f"no quantile {share} of {len(values)} values")
+    return _quantile(sorted(values), share)
+
+
 def pass_at_k(n: int, c: int, k: int) -> float:
     """Return the unbiased estimate that one of `k` samples is right, when `c` of `n` were.
 
@@ -158,7 +242,30 @@ def _quantile(ordered: Sequence[float], share: float) -> float:
     place = share * (len(ordered) - 1)
     below = math.floor(place)
     above = min(below + 1, len(ordered) - 1)
+    if ordered[below] == ordered[above] or place == below:  # also where both are infinite
+        return ordered[below]
     return ordered[below] + (ordered[above] - ordered[below]) * (place - below)
+
+
+def _ratio(units: Sequence[tuple[float, float]]) -> float:
+    above, below = (math.fsum(column) for column in zip(*units, strict=True))
+    return above / below if below else math.inf
+
+
+def _correlation(both: int, only_first: int, only_second: int, neither: int) -> float:
+    """Return phi of a table of two by two, with Newcombe's correction for small positive ones."""
+    rows = (both + only_first, only_second + neither)
+    columns = (both + only_second, only_first + neither)
+    if not math.prod(rows + columns):
+        return 0.0
+    product = float(both * neither - only_first * only_second)
+    if product > 0:
+        product = max(0.0, product - sum(rows) / 2)
+    return product / math.sqrt(math.prod(rows + columns))
+
+
+def _third_side(first: float, second: float, phi: float) -> float:
+    return math.sqrt(max(0.0, first * first - 2 * phi * first * second + second * second))
 
 
 def _checked(confidence: float) -> float:

@@ -5,7 +5,17 @@ import math
 import statistics
 
 import pytest
-from agentflow_evals.statistics import bootstrap, mcnemar, paired_permutation, pass_at_k, wilson
+from agentflow_evals.statistics import (
+    bootstrap,
+    bootstrap_ratio,
+    holm,
+    mcnemar,
+    paired_difference,
+    paired_permutation,
+    pass_at_k,
+    quantile,
+    wilson,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -162,3 +172,64 @@ def test_what_makes_no_sense_is_a_value_error(wrong: object) -> None:
     assert callable(wrong)
     with pytest.raises(ValueError, match=r"\d|no values"):
         wrong()
+
+
+@pytest.mark.parametrize(
+    "shares",
+    [(0.4, 0.1, 0.1, 0.4), (0.3, 0.3, 0.1, 0.3), (0.1, 0.5, 0.2, 0.2), (0.2, 0.25, 0.05, 0.5)],
+)
+def test_a_paired_difference_is_where_its_interval_says_in_about_95_of_100_samples(
+    shares: tuple[float, float, float, float],
+) -> None:
+    size, covered = 20, 0.0
+    for both, first, second in itertools.product(range(size + 1), repeat=3):
+        neither = size - both - first - second
+        if neither >= 0:
+            counts = (both, first, second, neither)
+            ways = math.factorial(size) // math.prod(map(math.factorial, counts))
+            chance = ways * math.prod(p**n for p, n in zip(shares, counts, strict=True))
+            found = paired_difference(*counts)
+            covered += chance * (found.low <= shares[1] - shares[2] <= found.high)
+    assert 0.94 < covered < 0.98
+
+
+@given(st.tuples(*[st.integers(0, 40)] * 4).filter(any))
+def test_a_paired_difference_lies_in_its_interval_and_turns_with_its_sides(
+    counts: tuple[int, int, int, int],
+) -> None:
+    both, first, second, neither = counts
+    found = paired_difference(both, first, second, neither)
+    turned = paired_difference(both, second, first, neither)
+    assert -1 <= found.low <= found.estimate <= found.high <= 1
+    assert found.low < found.high
+    assert (found.low, found.high) == pytest.approx((-turned.high, -turned.low))
+
+
+def test_holm_raises_each_p_value_by_those_that_are_left() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([]) == []
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_held_together_p_values_keep_their_order_and_are_never_smaller(values: list[float]) -> None:
+    found = holm(values)
+    assert all(p <= raised <= 1 for p, raised in zip(values, found, strict=True))
+    order = sorted(range(len(values)), key=values.__getitem__)
+    assert [found[place] for place in order] == sorted(found)
+
+
+def test_a_ratio_is_of_sums_and_its_bounds_hold_it() -> None:
+    tokens, solved = [100.0, 300.0, 200.0, 400.0] * 10, [1.0, 0.0, 1.0, 1.0] * 10
+    found = bootstrap_ratio(tokens, solved, 1, resamples=500)
+    assert found.estimate == pytest.approx(1000 / 3)
+    assert 250 < found.low < found.estimate < found.high < 480
+    assert found == bootstrap_ratio(tokens, solved, 1, resamples=500)
+    assert bootstrap_ratio([5.0, 5.0], [1.0, 0.0], 1, resamples=500).high == math.inf
+    with pytest.raises(ValueError, match="no ratio"):
+        bootstrap_ratio([5.0], [0.0], 1)
+
+
+def test_a_quantile_lies_between_its_neighbours() -> None:
+    assert [quantile([4, 1, 3, 2], share) for share in (0, 0.5, 1)] == [1, 2.5, 4]
+    with pytest.raises(ValueError, match="no quantile"):
+        quantile([], 0.5)
