@@ -1,6 +1,7 @@
 """The answer is a module that passes these tests, each in a process that the other cannot reach."""
 
 import ast
+import builtins
 from typing import Any
 
 from pydantic import Field
@@ -8,14 +9,22 @@ from pydantic import Field
 from agentflow.engine.trials import examine
 from agentflow.errors import ProgramError
 from agentflow.sandbox.names import parse
-from agentflow.sandbox.workers.protocol import Examination
+from agentflow.sandbox.workers.protocol import Examination, TrialLimits
 from agentflow_evals.scorer import Options, Score, check_python, read_options, verdict
 
 
 class CodeTestsOptions(Options):
-    """`tests` are Python that calls the answer's functions by name."""
+    """`tests` are Python that calls the answer's functions: by their names, or as `names` calls them.
+
+    `names` maps a name in the tests to a function of the answer; without it, every function goes by its
+    own name, but none takes the place of one of Python's own. `call_s` is the time for one call of the
+    answer, `total_s` for all of them.
+    """
 
     tests: str = Field(min_length=1, pattern=r"\S")
+    names: dict[str, str] = Field(default_factory=dict)
+    call_s: float = Field(default=TrialLimits().call_s, gt=0, le=600)
+    total_s: float = Field(default=TrialLimits().total_s, gt=0, le=3600)
 
 
 async def code_tests(output: Any, options: dict[str, Any]) -> Score:
@@ -33,8 +42,14 @@ async def code_tests(output: Any, options: dict[str, Any]) -> Score:
         tree = parse(output)
     except ProgramError as error:
         return verdict(False, f"the answer is not Python: {error.report}")
-    names = {node.name: node.name for node in tree.body if isinstance(node, _FUNCTIONS)}
-    found = await examine(Examination(source=output, tests=wanted.tests, names=names))
+    own = {node.name: node.name for node in tree.body if isinstance(node, _FUNCTIONS)}
+    missing = [name for name in wanted.names.values() if name not in own]
+    if missing:
+        return verdict(False, f"the answer defines no function `{missing[0]}`")
+    names = wanted.names or {name: name for name in own if not hasattr(builtins, name)}
+    limits = TrialLimits(call_s=wanted.call_s, total_s=wanted.total_s)
+    trial = Examination(source=output, tests=wanted.tests, names=names, limits=limits)
+    found = await examine(trial)
     if found.passed:
         return verdict(True, "every test passed")
     return verdict(False, found.failure.report if found.failure else "the tests did not end")

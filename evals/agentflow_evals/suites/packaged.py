@@ -1,0 +1,68 @@
+"""Find the data file that lies in an installed package, without running the package's code.
+
+Owns the way to the file and the proof that it is the one that was published. Knows no benchmark.
+"""
+
+from importlib import metadata
+from pathlib import Path
+
+from agentflow.errors import MissingExtraError, SuiteError
+from agentflow_evals.suite import Origin
+from agentflow_evals.suites.files import sha256_of
+
+
+class PackagedFile:
+    """One data file of a package: `inside` is its path there, `sha256` what it must have."""
+
+    def __init__(self, package: str, inside: str, sha256: str, licence: str) -> None:
+        self.package, self.inside, self.sha256, self.licence = package, inside, sha256, licence
+
+    def verified(self, suite: str) -> Path:
+        """Return the file's path.
+
+        Raises:
+            MissingExtraError: The package is not installed.
+            SuiteError: The file is not there, or not the published one.
+        """
+        path = Path(str(self._distribution(suite).locate_file(self.inside)))
+        if not path.is_file():
+            problem = f"{self.package} {self._version(suite)} does not hold it"
+            raise SuiteError(suite=suite, problem=problem, place=self.inside)
+        if (found := sha256_of(path)) != self.sha256:
+            problem = (
+                f"its sha256 is {found[:12]}..., not {self.sha256[:12]}...; install the published "
+                f"{self.package} again"
+            )
+            raise SuiteError(suite=suite, problem=problem, place=self.inside)
+        return path
+
+    def origin(self, suite: str) -> Origin:
+        """Return where the data is from.
+
+        Raises:
+            MissingExtraError: The package is not installed.
+        """
+        return Origin(
+            source=f"{self.package}: {self.inside}",
+            version=self._version(suite),
+            sha256=self.sha256,
+            licence=self.licence,
+        )
+
+    def _version(self, suite: str) -> str:
+        return self._distribution(suite).version
+
+    def _distribution(self, suite: str) -> metadata.Distribution:
+        return distribution(self.package, suite)
+
+
+def distribution(package: str, suite: str) -> metadata.Distribution:
+    """Return what is installed of a package.
+
+    Raises:
+        MissingExtraError: Nothing is.
+    """
+    try:
+        return metadata.distribution(package)
+    except metadata.PackageNotFoundError as error:
+        raise MissingExtraError(feature=f"suite {suite}", extra="suites") from error
