@@ -13,7 +13,7 @@ from typing import Any
 from agentflow.data import canonical
 from agentflow.engine.branches import parallel
 from agentflow.engine.run import Step
-from agentflow.engine.steps import StepCall, perform
+from agentflow.engine.steps import StepCall, current_frame, perform
 from agentflow.errors import EvaluationError, EvaluationIncompleteError, UnjudgedError
 from agentflow.flows import flow
 from agentflow_evals.laboratory import Laboratory
@@ -83,6 +83,7 @@ class _Work:
 
     async def through(self, plan: EvaluationPlan) -> Tally:
         left = plan.cells()
+        await current_frame(SAMPLE).run.sink.durable()  # the plan, before anything is done for it
 
         async def worker() -> None:
             for cell in left:  # the workers share it, so each takes the next one

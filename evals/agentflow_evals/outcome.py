@@ -15,7 +15,7 @@ Status = Literal["passed", "failed", "refused", "error"]
 
 
 class Measures(Value):
-    """What a run cost and what form it had.
+    """What a run cost and what form it had: all but `spent_*` and `seconds` is of the planner alone.
 
     Tokens and `cost_usd` count every call as if it had been made, also those answered from the cache
     (`reused_calls`), so that planners compare; `spent_tokens` and `spent_usd` are what was really spent.

@@ -65,7 +65,7 @@ class Suite(ABC):
     same order each time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self) -> None:  # noqa: B027 - or a class without options had object's `*args`
         """Make it; it takes no options unless a subclass says so."""
 
     @abstractmethod

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable
 
-from agentflow.solving import Named
-from agentflow.task import Task
 from agentflow_evals.opening import OpenSuite, open_suite
 from agentflow_evals.plan import Contender, Entrant, EvaluationPlan, SuiteUsed, digest_of
 from agentflow_evals.suite import Sample, Suite
+
+from agentflow.solving import Named
+from agentflow.task import Task
 from tests.parts import Scripted
 
 

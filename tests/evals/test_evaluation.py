@@ -6,8 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from agentflow_evals.evaluation import evaluation
+from agentflow_evals.evaluator import Evaluator
+from agentflow_evals.laboratory import run_of
+from agentflow_evals.outcome import Outcome
+from agentflow_evals.reading import evaluations, read_evaluation
 
-from agentflow import Budget, Journal
+from agentflow import Budget, Journal, Runner
 from agentflow.errors import (
     BudgetExceededError,
     CredentialsError,
@@ -15,10 +20,6 @@ from agentflow.errors import (
     ModelUnavailableError,
 )
 from agentflow.models.protocol import Price
-from agentflow_evals.evaluator import Evaluator
-from agentflow_evals.laboratory import run_of
-from agentflow_evals.outcome import Outcome
-from agentflow_evals.reading import evaluations, read_evaluation
 from tests.evals.arithmetic import doubles, plan_of
 from tests.parts import Scripted
 
@@ -124,8 +125,8 @@ async def test_the_spending_limit_holds_for_all_samples_together_and_a_resume_go
 ) -> None:
     model, suite = Scripted(double, price=Price(input=0, output=1_000_000)), doubles(10)
     plan = plan_of(suite, model)
+    limited = evaluator(tmp_path / "j.db", model, budget=Budget(tokens=1050), at_once=1)
     with pytest.raises(BudgetExceededError):
-        limited = evaluator(tmp_path / "j.db", model, budget=Budget(tokens=1050), at_once=1)
         await limited.run(plan, suite, "e1")
     part = read_evaluation(tmp_path / "j.db", "e1")
     spent = sum(one.measures.spent_tokens for one in part.outcomes)
@@ -144,8 +145,8 @@ async def test_what_was_spent_before_counts_for_the_limit_of_a_resume(tmp_path: 
     done = await one_by_one.run(plan_of(suite, model), suite, "e1")
     last = done.outcomes[-1]
     forget(tmp_path / "j.db", "e1", last.run)
+    limited = evaluator(tmp_path / "j.db", model, budget=Budget(tokens=1))
     with pytest.raises(BudgetExceededError):
-        limited = evaluator(tmp_path / "j.db", model, budget=Budget(tokens=1))
         await limited.resume("e1")
     assert len(model.asked) == 4
 
@@ -190,9 +191,6 @@ async def test_an_evaluation_does_not_go_on_with_another_suite(tmp_path: Path) -
 
 
 async def test_an_ordinary_resume_says_how_an_evaluation_is_resumed(tmp_path: Path) -> None:
-    from agentflow import Runner
-    from agentflow_evals.evaluation import evaluation
-
     model, suite = Scripted(double), doubles(3)
     with pytest.raises(EvaluationError, match="agentflow eval --resume"):
         await Runner(journal=tmp_path / "j.db").run_async(evaluation, plan_of(suite, model))

@@ -31,6 +31,7 @@ def listing(journal: str | None, limit: int) -> None:
             seconds(head.seconds),
             f"{total - len(found.missing)}/{total}",
             clean(plan.suite.name, 30),
-            clean(", ".join(one.label for one in (*plan.planners, *plan.models)), 200),
+            clean(", ".join([one.label for one in plan.planners]), 120)
+            + clean(" with " + ", ".join([one.label for one in plan.models]), 80),
         )
     Console().print(table if heads else "no evaluations yet")

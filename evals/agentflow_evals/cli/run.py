@@ -144,12 +144,8 @@ class Job:
     def _show(self, console: Console, code: int) -> int:
         found = read_evaluation(self._journal, self._name)
         if found.outcomes:
-            print_report(Console(), summarise(found))
+            print_report(Console(), summarise(found), found)
         if found.missing:
-            console.print(
-                f"{len(found.missing)} runs are missing; go on with: agentflow eval --resume {found.id}",
-                style="yellow",
-            )
             return code or EXIT_FAILED
         console.print(f"evaluation {found.id}: agentflow eval report {found.id}", style="dim")
         return code
@@ -223,6 +219,7 @@ def _evaluator(given: dict[str, Any], hear: Callable[[Any], None]) -> Evaluator:
 
 def _check(opened: OpenSuite, console: Console) -> None:
     for finding in check_samples(opened.samples, opened.suite.training_texts()):
-        if finding.is_error:
-            raise click.UsageError(f"suite {opened.name}: {finding}")
-        console.print(f"suite {opened.name}: {finding}", style="yellow", markup=False)
+        text = clean(f"suite {opened.name}: sample {finding.sample}: {finding.problem}", 300)
+        if finding.severity == "error":
+            raise click.UsageError(text)
+        console.print(text, style="yellow", markup=False)

@@ -68,7 +68,7 @@ def budget_of(given: Sequence[str], hint: str, names: Sequence[str]) -> Budget:
             raise click.BadParameter(problem, param_hint=hint)
         limits[name] = value.replace("_", "")
     try:
-        return Budget(**limits)  # type: ignore[arg-type]
+        return Budget(**limits)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         problem = f"{first['loc'][0]}: {first['msg']}"
