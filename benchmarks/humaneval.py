@@ -11,42 +11,35 @@ import argparse
 import sys
 
 import anyio
-from rich.console import Console
-
-from agentflow.models.protocol import Model
 from agentflow_evals.cli.progress import EvaluationProgress
 from agentflow_evals.cli.wanted import contenders, surroundings
 from agentflow_evals.evaluator import Evaluator
-from agentflow_evals.opening import OpenSuite, open_suite
-from agentflow_evals.plan import Entrant, EvaluationPlan, SuiteUsed, digest_of, picked
+from agentflow_evals.opening import open_suite
+from agentflow_evals.plan import Entrant, picked, plan_for
 from agentflow_evals.reading import read_evaluation
 from agentflow_evals.reports.terminal import print_report
 from agentflow_evals.tables import summarise
+from rich.console import Console
+
+from agentflow.models.protocol import Model
 from benchmarks.batched.engine import BatchedModel
 
-PLANNERS = (
-    "direct,best_of_n{samples: 5},codet{samples: 5},funcoder{samples: 5},try_first"
-)
+PLANNERS = "direct,best_of_n{samples: 5},codet{samples: 5},funcoder{samples: 5},try_first"
 MODELS = "qwen2.5-coder-0.5b,qwen2.5-coder-1.5b"
 AT_ONCE = 24
-
-
-def plan_of(given: argparse.Namespace, suite: OpenSuite, models: list[BatchedModel]) -> EvaluationPlan:
-    samples = picked(suite.samples, limit=given.limit, skip=given.skip)
-    return EvaluationPlan(
-        suite=SuiteUsed(name=suite.name, origin=suite.origin, digest=digest_of(samples)),
-        samples=tuple(sample.id for sample in samples),
-        planners=contenders([given.planners]),
-        models=tuple(Entrant(label=model.spec.name, spec=model.spec) for model in models),
-        seed=given.seed,
-        cache=True,
-    )
 
 
 async def measure(given: argparse.Namespace) -> None:
     suite = open_suite("humaneval")
     models = [BatchedModel(name) for name in given.models.split(",")]
-    plan = plan_of(given, suite, models)
+    plan = plan_for(
+        suite,
+        samples=picked(suite.samples, limit=given.limit, skip=given.skip),
+        planners=contenders([given.planners]),
+        models=[Entrant(label=model.spec.name, spec=model.spec) for model in models],
+        seed=given.seed,
+        cache=True,
+    )
     known = read_evaluation(given.journal, given.resume).outcomes if given.resume else ()
     lent: dict[str, Model] = {str(model.spec): model for model in models}
     with EvaluationProgress(Console(stderr=True), plan, len(known)) as progress:
@@ -61,7 +54,7 @@ async def measure(given: argparse.Namespace) -> None:
             found = await evaluator.resume(given.resume, accept_changes=True)
         else:
             found = await evaluator.run(plan, suite)
-    print_report(Console(), summarise(found))
+    print_report(Console(), summarise(found), found)
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from agentflow.budget import Budget
 from agentflow.data import Data, canonical
 from agentflow.models.protocol import ModelSpec
 from agentflow.solving import Named
+from agentflow_evals.opening import OpenSuite
 from agentflow_evals.outcome import Cell
 from agentflow_evals.suite import Origin, Sample, Value
 
@@ -77,3 +78,33 @@ def picked(
     if shuffled_by is not None:
         random.Random(shuffled_by).shuffle(found)  # noqa: S311 - a choice of samples, no secret
     return found[skip:] if limit is None else found[skip : skip + limit]
+
+
+def plan_for(
+    suite: OpenSuite,
+    *,
+    planners: Sequence[Contender],
+    models: Sequence[Entrant],
+    samples: Sequence[Sample] | None = None,
+    repeat: int = 1,
+    seed: int = 0,
+    budget: Budget | None = None,
+    cache: bool = False,
+) -> EvaluationPlan:
+    """Return the plan of an evaluation of those samples of a suite; of all if none are given."""
+    chosen = suite.samples if samples is None else samples
+    return EvaluationPlan(
+        suite=SuiteUsed(
+            name=suite.name,
+            options=suite.options,
+            origin=suite.origin,
+            digest=digest_of(chosen),
+        ),
+        samples=tuple(sample.id for sample in chosen),
+        planners=tuple(planners),
+        models=tuple(models),
+        repeat=repeat,
+        seed=seed,
+        budget=budget or Budget(),
+        cache=cache,
+    )

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from agentflow_evals.opening import OpenSuite, open_suite
-from agentflow_evals.plan import Contender, Entrant, EvaluationPlan, SuiteUsed, digest_of
+from agentflow_evals.plan import Contender, Entrant, EvaluationPlan, plan_for
 from agentflow_evals.suite import Sample, Suite
 
 from agentflow.solving import Named
@@ -37,17 +37,11 @@ def doubles(count: int = 6) -> OpenSuite:
 
 def plan_of(suite: OpenSuite, model: Scripted, *labels: str, repeat: int = 1) -> EvaluationPlan:
     """Return a plan for all samples; every label stands for the planner `direct`."""
-    return EvaluationPlan(
-        suite=SuiteUsed(
-            name=suite.name,
-            options=suite.options,
-            origin=suite.origin,
-            digest=digest_of(suite.samples),
-        ),
-        samples=tuple(sample.id for sample in suite.samples),
-        planners=tuple(
+    return plan_for(
+        suite,
+        planners=[
             Contender(label=label, planner=Named(name="direct")) for label in labels or ("direct",)
-        ),
-        models=(Entrant(label="scripted", spec=model.spec),),
+        ],
+        models=[Entrant(label="scripted", spec=model.spec)],
         repeat=repeat,
     )

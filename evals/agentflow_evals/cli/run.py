@@ -21,7 +21,7 @@ from agentflow_evals.cli.progress import EvaluationProgress
 from agentflow_evals.cli.wanted import budget_of, contenders, entrants, options_of, surroundings
 from agentflow_evals.evaluator import Evaluator
 from agentflow_evals.opening import OpenSuite, open_suite
-from agentflow_evals.plan import EvaluationPlan, SuiteUsed, digest_of, picked
+from agentflow_evals.plan import EvaluationPlan, picked, plan_for
 from agentflow_evals.reading import read_evaluation
 from agentflow_evals.record import Evaluation
 from agentflow_evals.reports.terminal import print_report
@@ -173,14 +173,9 @@ async def _begun(suite: str | None, given: dict[str, Any], console: Console) -> 
     )
     if not samples:
         raise click.UsageError(f"--skip leaves nothing of {len(opened.samples)} samples")
-    plan = EvaluationPlan(
-        suite=SuiteUsed(
-            name=opened.name,
-            options=opened.options,
-            origin=opened.origin,
-            digest=digest_of(samples),
-        ),
-        samples=tuple(sample.id for sample in samples),
+    plan = plan_for(
+        opened,
+        samples=samples,
         planners=contenders(given["planners"] or ("direct",)),
         models=await entrants(given["models"] or ("auto",)),
         repeat=given["repeat"],

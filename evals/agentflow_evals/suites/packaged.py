@@ -10,6 +10,8 @@ from agentflow.errors import MissingExtraError, SuiteError
 from agentflow_evals.suite import Origin
 from agentflow_evals.suites.files import sha256_of
 
+EXTRAS = {"fanoutqa": "fanoutqa", "reasoning-gym": "puzzles"}  # of packages with much behind them
+
 
 class PackagedFile:
     """One data file of a package: `inside` is its path there, `sha256` what it must have."""
@@ -65,4 +67,5 @@ def distribution(package: str, suite: str) -> metadata.Distribution:
     try:
         return metadata.distribution(package)
     except metadata.PackageNotFoundError as error:
-        raise MissingExtraError(feature=f"suite {suite}", extra="suites") from error
+        extra = EXTRAS.get(package, "suites")
+        raise MissingExtraError(feature=f"suite {suite}", extra=extra) from error

@@ -64,7 +64,7 @@ def _made(written: str) -> Any:
     try:
         factory: Any = import_module("reasoning_gym.factory")
     except ImportError as error:
-        raise MissingExtraError(feature="suite reasoning_gym", extra="suites") from error
+        raise MissingExtraError(feature="suite reasoning_gym", extra="puzzles") from error
     _check_name(recipe.dataset, sorted(set(factory.DATASETS) - UNSTEADY - RUNS_CODE))
     config = {key: _as_tuples(value) for key, value in recipe.config.items()}
     try:

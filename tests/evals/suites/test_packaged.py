@@ -1,5 +1,6 @@
 """Suites whose data lies in packages: what a planner sees, what it does not, and what the answers get."""
 
+import importlib.util
 from collections.abc import Iterable
 from typing import Any
 
@@ -22,7 +23,17 @@ from agentflow.solving import Named, Verdict, check
 
 pytestmark = pytest.mark.anyio
 
-SUITES: list[type[Suite]] = [HumanEval, Gsm8k100, Aime2025, HellaSwag100, TruthfulQa100, FanOutQa]
+needs_fanoutqa = pytest.mark.skipif(
+    importlib.util.find_spec("fanoutqa") is None, reason="needs the package fanoutqa"
+)
+SUITES: list[Any] = [
+    HumanEval,
+    Gsm8k100,
+    Aime2025,
+    HellaSwag100,
+    TruthfulQa100,
+    pytest.param(FanOutQa, marks=needs_fanoutqa),
+]
 
 
 @flow
@@ -91,6 +102,7 @@ def test_a_seed_orders_the_choices_and_changes_no_answer() -> None:
     assert letters != [sample.target for sample in TruthfulQa100(seed=1).samples()]
 
 
+@needs_fanoutqa
 async def test_fanoutqa_gives_the_share_of_facts_that_an_answer_mentions() -> None:
     sample = next(iter(FanOutQa().samples()))
     names = ["Pat Burrell", "Mark Mulder", "Corey Patterson", "Jeff Austin", "JD Drew"]

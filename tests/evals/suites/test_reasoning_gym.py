@@ -1,5 +1,6 @@
 """Tasks made from a seed: the same each time, judged by their maker, and no answer runs code."""
 
+import importlib.util
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,12 @@ from agentflow_evals.suites.reasoning_gym import ReasoningGym
 
 from agentflow.errors import InputError, SuiteError
 
-pytestmark = pytest.mark.anyio
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.skipif(
+        importlib.util.find_spec("reasoning_gym") is None, reason="needs the package reasoning-gym"
+    ),
+]
 makes_tasks = pytest.mark.slow  # the package alone takes seconds to import
 
 
