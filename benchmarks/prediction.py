@@ -10,23 +10,17 @@ run, at parallelism 1 and with calls of other sizes; nothing that is predicted h
 """
 
 import argparse
-import asyncio
 import json
 import math
 import os
 import platform
-import random
 import statistics
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import anyio
 from agentflow_evals.prediction.figures import CallFigures, fit_figures
 from agentflow_evals.prediction.forms import chain, map_reduce, tree
 from agentflow_evals.prediction.prediction import Prediction, predict
@@ -38,10 +32,11 @@ from rich.table import Table
 from agentflow import ModelSpec, Runner, flow, generate, parallel
 from agentflow.journal.records import RunRecord
 from agentflow.models.protocol import Price
+from benchmarks.model_server import Pace, model_server
 
 PARALLELISM = (1, 4, 16)
 TARGET = 0.15
-FIXED_S, INPUT_TOKEN_S, OUTPUT_TOKEN_S = 0.100, 0.0001, 0.004
+PACE = Pace(fixed_s=0.100, input_token_s=0.0001, output_token_s=0.004)
 PRICE = Price(input=0.25, output=2.0)
 
 STEP = Call(input_tokens=120, output_tokens=16)
@@ -119,10 +114,10 @@ SHAPES: dict[str, Shape] = {
 
 def main() -> None:
     given = _arguments()
-    if given.serve:
-        anyio.run(serve, given.noise)
-        return
-    with tempfile.TemporaryDirectory() as folder, model_server(given.noise) as url:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        model_server(replace(PACE, noise=given.noise)) as url,
+    ):
         journal = str(Path(folder) / "journal.db")
         _run(calibrate, url, 1, journal)  # imports the client, opens the journal
         figures = fit_figures([_run(calibrate, url, 1, journal)])
@@ -178,70 +173,6 @@ def _run(which: Any, url: str, permits: int, journal: str) -> RunRecord:
     return Runner(model=spec, journal=journal).run(which).record
 
 
-@contextmanager
-def model_server(noise: float) -> Iterator[str]:
-    """Start the server as a process and give its address."""
-    command = [sys.executable, "-m", "benchmarks.prediction", "--serve", "--noise", str(noise)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield process.stdout.readline().strip()
-        finally:
-            process.terminate()
-
-
-async def serve(noise: float) -> None:
-    """Answer Chat Completions for ever, on a free port that is printed."""
-    chance = random.Random(5)
-
-    async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while head := await reader.readuntil(b"\r\n\r\n"):
-                await answer(head, reader, writer, chance.lognormvariate(-(noise**2) / 2, noise))
-        except (asyncio.IncompleteReadError, ConnectionError):
-            writer.close()
-
-    server = await asyncio.start_server(connection, "127.0.0.1", 0)
-    print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", flush=True)
-    await server.serve_forever()
-
-
-async def answer(
-    head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, ratio: float
-) -> None:
-    """Take the time that the request's tokens ask for, writing as a model would."""
-    fields = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:] if line)
-    body = json.loads(await reader.readexactly(int(fields[b"content-length"])))
-    prompt = sum(len(message["content"].split()) for message in body["messages"])
-    written = body["max_tokens"]
-    loop = asyncio.get_running_loop()
-    due = loop.time() + ratio * (FIXED_S + prompt * INPUT_TOKEN_S)
-    writer.write(
-        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-    )
-    for place in range(written):
-        due += ratio * OUTPUT_TOKEN_S
-        if place % 4 == 3:
-            await asyncio.sleep(max(0.0, due - loop.time()))
-            _event(writer, {"choices": [_choice({"content": "word " * 4})]})
-    await asyncio.sleep(max(0.0, due - loop.time()))
-    _event(writer, {"choices": [_choice({"content": "word " * (written % 4)}, "stop")]})
-    usage = {"prompt_tokens": prompt, "completion_tokens": written}
-    _event(writer, {"choices": [], "usage": usage | {"total_tokens": prompt + written}})
-    writer.write(b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n")
-    await writer.drain()
-
-
-def _choice(delta: dict[str, str], finish: str | None = None) -> dict[str, Any]:
-    return {"index": 0, "delta": delta, "finish_reason": finish}
-
-
-def _event(writer: asyncio.StreamWriter, fields: dict[str, Any]) -> None:
-    head = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "timed"}
-    data = f"data: {json.dumps(head | fields)}\n\n".encode()
-    writer.write(b"%x\r\n%s\r\n" % (len(data), data))
-
-
 def _print(figures: CallFigures, rows: list[dict[str, Any]], noise: float) -> None:
     console = Console(width=100)
     machine = ", ".join(f"{name} {value}" for name, value in _machine().items())
@@ -295,7 +226,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--noise", type=float, default=0.0, help="Sigma of each call's time.")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", help="Write the rows to this file.")
-    parser.add_argument("--serve", action="store_true", help="Be the server.")
     return parser.parse_args()
 
 

@@ -86,7 +86,8 @@ class Evaluator:
 
     @property
     def _runner(self) -> Runner:
-        return Runner(journal=self.journal, labels=self.labels)
+        # What came of a cell stands in the cell's own run: the evaluation's record of it may trail.
+        return Runner(journal=self.journal, labels=self.labels, durability="behind")
 
     def _laboratory(
         self, run: str, plan: EvaluationPlan, suite: OpenSuite, resources: Resources
