@@ -27,6 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from agentflow import ModelSpec, Runner, Task
+from agentflow.journal.store import Store
 from agentflow.resources import Resources
 from agentflow.solving import Named, solve_task
 from benchmarks.model_server import Pace, model_server
@@ -68,12 +69,14 @@ async def client(suite: OpenSuite, url: str, at_once: int, _journal: str) -> Non
 
 async def runs(suite: OpenSuite, url: str, at_once: int, journal: str) -> None:
     async with Resources() as resources:
+        kept = Store(journal)  # open all the while, as an evaluation keeps it
         runner = Runner(model=_spec(url), journal=journal, resources=resources)
 
         async def one(sample: Sample) -> None:
             await runner.run_async(solve_task, sample.task, DIRECT, sample.checks)
 
         await _all(suite, at_once, one)
+        kept.close()
 
 
 async def harness(suite: OpenSuite, url: str, at_once: int, journal: str) -> None:

@@ -1,12 +1,14 @@
 """`agentflow eval list`: the evaluations in the journal."""
 
 import time
+from collections.abc import Sequence
 
 import click
 from rich.console import Console
 from rich.table import Table
 
 from agentflow.cli.words import clean, seconds
+from agentflow_evals.plan import Contender, Entrant
 from agentflow_evals.reading import evaluations, read_evaluation
 
 
@@ -31,7 +33,10 @@ def listing(journal: str | None, limit: int) -> None:
             seconds(head.seconds),
             f"{total - len(found.missing)}/{total}",
             clean(plan.suite.name, 30),
-            clean(", ".join([one.label for one in plan.planners]), 120)
-            + clean(" with " + ", ".join([one.label for one in plan.models]), 80),
+            clean(f"{_labels(plan.planners)} with {_labels(plan.models)}", 200),
         )
     Console().print(table if heads else "no evaluations yet")
+
+
+def _labels(ones: Sequence[Contender] | Sequence[Entrant]) -> str:
+    return ", ".join(one.label for one in ones)

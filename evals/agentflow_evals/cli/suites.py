@@ -11,6 +11,7 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from agentflow import plugins
 from agentflow.cli.exits import EXIT_FAILED
@@ -20,8 +21,9 @@ from agentflow_evals.cli.wanted import options_of
 from agentflow_evals.opening import OpenSuite, open_suite
 from agentflow_evals.plan import digest_of
 from agentflow_evals.suite import Sample, Suite
+from agentflow_evals.suites.packaged import EXTRAS, SUITES
 
-SHOWN = 20
+SHOWN = 20  # findings
 
 
 @click.command()
@@ -33,16 +35,22 @@ def suites() -> None:
     agentflow eval check examples/suites/capitals
     """
     table = Table(box=None, pad_edge=False)
-    for heading in ("suite", "samples", "needs", "options"):
-        table.add_column(heading, no_wrap=heading in ("suite", "samples"), overflow="fold")
+    table.add_column("suite", no_wrap=True)
+    table.add_column("samples", no_wrap=True, justify="right")
     table.add_column("about", ratio=1, overflow="fold")
     for name in plugins.installed("suite"):
         kind: type[Suite] = plugins.load("suite", name)
         size = getattr(kind, "SIZE", None)
-        options = " ".join(_options(kind))
-        needed, about = _needs(kind), clean(kind.summary(), 200)
-        table.add_row(name, "" if size is None else str(size), needed, options, about)
+        table.add_row(name, "" if size is None else str(size), _described(kind))
     Console().print(table)
+
+
+def _described(kind: type[Suite]) -> Text:
+    needed, options = _needs(kind), " ".join(_options(kind))
+    facts = [f"needs {needed}" if needed else "", f"options {options}" if options else ""]
+    return Text(clean(kind.summary(), 200)).append(
+        "".join(f"\n{fact}" for fact in facts if fact), style="dim"
+    )
 
 
 @click.command()
@@ -117,7 +125,7 @@ def _options(kind: type[Suite]) -> Iterator[str]:
 def _needs(kind: type[Suite]) -> str:
     package: str | None = getattr(kind, "PACKAGE", None)
     if package is not None and not _has(package):
-        return "pip install 'agentflow[suites]'"
+        return f"pip install 'agentflow[{EXTRAS.get(package, SUITES)}]'"
     needed = [name for name, found in _parameters(kind) if found.default is found.empty]
     return " ".join("--data FILE" if name == "path" else f"--set {name}=" for name in needed)
 

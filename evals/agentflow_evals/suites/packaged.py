@@ -10,6 +10,7 @@ from agentflow.errors import MissingExtraError, SuiteError
 from agentflow_evals.suite import Origin
 from agentflow_evals.suites.files import sha256_of
 
+SUITES = "suites"  # the extra that installs most of the packages
 EXTRAS = {"fanoutqa": "fanoutqa", "reasoning-gym": "puzzles"}  # of packages with much behind them
 
 
@@ -67,5 +68,5 @@ def distribution(package: str, suite: str) -> metadata.Distribution:
     try:
         return metadata.distribution(package)
     except metadata.PackageNotFoundError as error:
-        extra = EXTRAS.get(package, "suites")
+        extra = EXTRAS.get(package, SUITES)
         raise MissingExtraError(feature=f"suite {suite}", extra=extra) from error
