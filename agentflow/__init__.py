@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from agentflow.graph import Graph, Input, Node, Output
     from agentflow.journal.journal import Journal
     from agentflow.models.protocol import Message, ModelSpec, Reply
+    from agentflow.resources import Resources
     from agentflow.runner import Runner, RunResult
     from agentflow.sandbox.workers.protocol import Examination, Trial
     from agentflow.task import Result, Task
@@ -46,6 +47,7 @@ _HOMES = {
     "Plan": "agentflow.expansion",
     "Program": "agentflow.expansion",
     "Reply": "agentflow.models.protocol",
+    "Resources": "agentflow.resources",
     "Result": "agentflow.task",
     "RunPausedError": "agentflow.errors",
     "RunResult": "agentflow.runner",
@@ -88,6 +90,7 @@ __all__ = [
     "Plan",
     "Program",
     "Reply",
+    "Resources",
     "Result",
     "RunPausedError",
     "RunResult",
