@@ -31,15 +31,15 @@ A_MODEL = 2  # cells under way for each call that a model takes at once: none ha
 class Evaluator:
     """What evaluations run under.
 
-    `journal` is a path or database URL, None the user's default journal. `budget` is what a whole
-    evaluation may spend: `tokens` and `usd`. `models` are open models to use, by what `str(spec)` says.
+    `journal` is a path or database URL, None the user's default journal. `spending` is what a
+    whole evaluation may spend, tokens and dollars, instead of what its plan says. `models` are open models to use, by what `str(spec)` says.
     `at_once` is how many cells are under way; None follows the models' own limits. `labels` are written
     down with the evaluation (the machine, the command). `hear` is told of every outcome, also of those
     that a resume found done.
     """
 
     journal: str | Path | None = None
-    budget: Budget = field(default_factory=Budget)
+    spending: Budget | None = None
     models: Mapping[str, Model] = field(default_factory=dict)
     at_once: int | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -58,7 +58,7 @@ class Evaluator:
         async with Resources(self.models) as resources:
             laboratory = self._laboratory(name, plan, suite, resources)
             with self._lent(laboratory):
-                await _through(self._runner.run_as(name, evaluation, plan))
+                await _through(self._runner(self.labels).run_as(name, evaluation, plan))
         return read_evaluation(self.journal, name)
 
     async def resume(self, run: str, *, accept_changes: bool = False) -> Evaluation:
@@ -80,14 +80,14 @@ class Evaluator:
                     Usage(output_tokens=spent.spent_tokens), spent.spent_usd
                 )
             with self._lent(laboratory):
-                work = self._runner.resume(evaluation, record.id, accept_changes=accept_changes)
+                runner = self._runner(record.settings.get("labels", self.labels))
+                work = runner.resume(evaluation, record.id, accept_changes=accept_changes)
                 await _through(work)
         return read_evaluation(self.journal, record.id)
 
-    @property
-    def _runner(self) -> Runner:
+    def _runner(self, labels: Mapping[str, str]) -> Runner:
         # What came of a cell stands in the cell's own run: the evaluation's record of it may trail.
-        return Runner(journal=self.journal, labels=self.labels, durability="behind")
+        return Runner(journal=self.journal, labels=labels, durability="behind")
 
     def _laboratory(
         self, run: str, plan: EvaluationPlan, suite: OpenSuite, resources: Resources
@@ -98,7 +98,7 @@ class Evaluator:
             samples={sample.id: sample for sample in chosen(plan, suite)},
             journal=self.journal,
             resources=resources,
-            within=Ledger(self.budget),
+            within=Ledger(self.spending or plan.spending),
             at_once=self.at_once or _at_once(plan, resources),
         )
 

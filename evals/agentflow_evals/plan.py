@@ -42,7 +42,10 @@ class Entrant(Value):
 
 
 class EvaluationPlan(Value):
-    """One evaluation. `budget` is of one sample under one planner; `samples` are ids in order."""
+    """One evaluation; `samples` are ids in order.
+
+    `budget` is of one sample under one planner, `spending` what all of it may spend: tokens and dollars.
+    """
 
     suite: SuiteUsed
     samples: tuple[str, ...] = Field(min_length=1)
@@ -51,6 +54,7 @@ class EvaluationPlan(Value):
     repeat: int = Field(default=1, ge=1)
     seed: int = 0
     budget: Budget = Budget()
+    spending: Budget = Budget()
     cache: bool = False
 
     def cells(self) -> Iterator[Cell]:
@@ -89,6 +93,7 @@ def plan_for(
     repeat: int = 1,
     seed: int = 0,
     budget: Budget | None = None,
+    spending: Budget | None = None,
     cache: bool = False,
 ) -> EvaluationPlan:
     """Return the plan of an evaluation of those samples of a suite; of all if none are given."""
@@ -106,5 +111,6 @@ def plan_for(
         repeat=repeat,
         seed=seed,
         budget=budget or Budget(),
+        spending=spending or Budget(),
         cache=cache,
     )

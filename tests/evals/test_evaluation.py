@@ -125,7 +125,7 @@ async def test_the_spending_limit_holds_for_all_samples_together_and_a_resume_go
 ) -> None:
     model, suite = Scripted(double, price=Price(input=0, output=1_000_000)), doubles(10)
     plan = plan_of(suite, model)
-    limited = evaluator(tmp_path / "j.db", model, budget=Budget(tokens=1050), at_once=1)
+    limited = evaluator(tmp_path / "j.db", model, spending=Budget(tokens=1050), at_once=1)
     with pytest.raises(BudgetExceededError):
         await limited.run(plan, suite, "e1")
     part = read_evaluation(tmp_path / "j.db", "e1")
@@ -145,7 +145,7 @@ async def test_what_was_spent_before_counts_for_the_limit_of_a_resume(tmp_path: 
     done = await one_by_one.run(plan_of(suite, model), suite, "e1")
     last = done.outcomes[-1]
     forget(tmp_path / "j.db", "e1", last.run)
-    limited = evaluator(tmp_path / "j.db", model, budget=Budget(tokens=1))
+    limited = evaluator(tmp_path / "j.db", model, spending=Budget(tokens=1))
     with pytest.raises(BudgetExceededError):
         await limited.resume("e1")
     assert len(model.asked) == 4
@@ -202,3 +202,20 @@ def test_the_run_of_a_cell_follows_from_the_evaluation_and_the_cell_alone() -> N
     ids = {run_of("e1", cell) for cell in cells} | {run_of("e2", cell) for cell in cells}
     assert len(ids) == 2 * len(cells)
     assert run_of("e1", cells[0]) == run_of("e1", cells[0]) != run_of("e1", cells[0], 1)
+
+
+async def test_a_resume_keeps_the_spending_limit_and_the_labels_it_began_with(
+    tmp_path: Path,
+) -> None:
+    model, suite = Scripted(double), doubles(10)
+    plan = plan_of(suite, model).model_copy(update={"spending": Budget(tokens=1050)})
+    first = evaluator(tmp_path / "j.db", model, at_once=1, labels={"command": "the first"})
+    with pytest.raises(BudgetExceededError):
+        await first.run(plan, suite, "e1")
+    again = evaluator(tmp_path / "j.db", model, labels={"command": "the second"})
+    with pytest.raises(BudgetExceededError):
+        await again.resume("e1")
+    raised = evaluator(tmp_path / "j.db", model, spending=Budget(tokens=100_000))
+    whole = await raised.resume("e1")
+    assert whole.missing == []
+    assert whole.machine == {"command": "the first"}

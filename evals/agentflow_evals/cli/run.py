@@ -126,6 +126,8 @@ class Job:
     def carry_out(self, console: Console) -> int:
         """Run it, print its table and return the exit code."""
         console.print(self._announcement(), style="dim", markup=False, highlight=False)
+        if self._is_unlimited:
+            console.print("nothing limits what this spends: --budget usd=5 would", style="yellow")
         progress = EvaluationProgress(console, self._plan, self._known)
         code = 0
         try:
@@ -142,13 +144,27 @@ class Job:
         return self._show(console, code)
 
     def _show(self, console: Console, code: int) -> int:
-        found = read_evaluation(self._journal, self._name)
+        try:
+            found = read_evaluation(self._journal, self._name)
+        except AgentflowError as error:
+            if not code:
+                raise
+            console.print(clean(str(error)), style="dim", markup=False)
+            return code
         if found.outcomes:
             print_report(Console(), summarise(found), found)
         if found.missing:
             return code or EXIT_FAILED
         console.print(f"evaluation {found.id}: agentflow eval report {found.id}", style="dim")
         return code
+
+    @property
+    def _is_unlimited(self) -> bool:
+        hosted = any(
+            not model.spec.is_local and model.spec.base_url is None for model in self._plan.models
+        )
+        limits = (self._plan.spending.usd, self._plan.spending.tokens)
+        return hosted and not any(limits)
 
     def _announcement(self) -> str:
         plan = self._plan
@@ -181,6 +197,7 @@ async def _begun(suite: str | None, given: dict[str, Any], console: Console) -> 
         repeat=given["repeat"],
         seed=seed,
         budget=budget_of(given["sample_budget"], "--sample-budget", OF_A_SAMPLE),
+        spending=budget_of(given["budget"], "--budget", SPENDING),
         cache=given["cache"],
     )
     name = new_run_id()
@@ -205,7 +222,7 @@ def _resumed(resume: str, given: dict[str, Any]) -> Job:
 def _evaluator(given: dict[str, Any], hear: Callable[[Any], None]) -> Evaluator:
     return Evaluator(
         journal=given["journal"],
-        budget=budget_of(given["budget"], "--budget", SPENDING),
+        spending=budget_of(given["budget"], "--budget", SPENDING) if given["budget"] else None,
         at_once=given["at_once"],
         labels=surroundings(),
         hear=hear,
