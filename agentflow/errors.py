@@ -157,10 +157,13 @@ class PayloadError(AgentflowError):
 
 
 class BudgetExceededError(AgentflowError):
-    """A step was refused because the tree's budget does not cover it."""
+    """A step was refused because the tree's budget does not cover it, or one `shared` with other trees."""
 
-    def __init__(self, *, kind: BudgetKind, limit: float, used: float, step: str) -> None:
+    def __init__(
+        self, *, kind: BudgetKind, limit: float, used: float, step: str, shared: bool = False
+    ) -> None:
         self.kind, self.limit, self.used, self.step = kind, limit, used, step
+        self.shared = shared
         super().__init__(
             f"{step}: refused, the budget of {limit:g} {kind} does not cover it "
             f"({used:g} in use); raise `budget.{kind}`"

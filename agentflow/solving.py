@@ -13,11 +13,40 @@ from agentflow import plugins
 from agentflow.budget import Budget
 from agentflow.data import Data
 from agentflow.engine.branches import parallel
+from agentflow.engine.steps import current_frame
 from agentflow.episodes import episode, with_openings
-from agentflow.errors import AgentflowError
+from agentflow.errors import (
+    AgentflowError,
+    BudgetExceededError,
+    ContextLengthError,
+    EpisodeOverError,
+    ExpansionError,
+    GraphError,
+    MalformedReplyError,
+    OutputError,
+    PayloadError,
+    PlanError,
+    ProgramError,
+    ToolError,
+)
 from agentflow.flows import flow
 from agentflow.task import Result, Task
 
+# A planner that ends with one of these has failed its task. Whatever else stops a run (no network, no
+# key, a bug) says nothing about the task, and a resume may go on with it.
+GAVE_UP = (
+    BudgetExceededError,
+    ContextLengthError,
+    EpisodeOverError,
+    ExpansionError,
+    GraphError,
+    MalformedReplyError,
+    OutputError,
+    PayloadError,
+    PlanError,
+    ProgramError,
+    ToolError,
+)
 OF_EPISODE = "judges_episode"  # attribute of scorers that look at what happened, not at the answer
 
 
@@ -62,15 +91,18 @@ async def solve_task(task: Task, planner: Named, checks: tuple[Named, ...] = ())
     async with episode():
         try:
             result: Result = await plan(await with_openings(task), **planner.options)
-        except AgentflowError:
+        except GAVE_UP:
             await _judge_episode(checks)
             raise
+        # A check is no part of what the planner may spend; tokens and dollars stay limited.
+        current_frame("checks").run.ledger.relax()
         verdicts = await parallel(check(result.output, named) for named in checks)
     return Solution(output=result.output, verdicts=tuple(verdicts))
 
 
 async def _judge_episode(checks: tuple[Named, ...]) -> None:
     """Have what was reached recorded, although there is no answer; the planner's error is what is raised."""
+    current_frame("checks").run.ledger.relax()
     for named in checks:
         if getattr(plugins.load("scorer", named.name), OF_EPISODE, False):
             with suppress(AgentflowError):  # the budget, say: then there is nothing to record

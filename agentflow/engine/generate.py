@@ -194,7 +194,11 @@ def _with_defaults(request: Request, spec: ModelSpec) -> Request:
 def _reserve(
     run: ActiveRun, step: Step, spec: ModelSpec, request: Request
 ) -> tuple[Reservation, Request]:
-    """Promise the call its share of the budget; the reply is capped so that it cannot overdraw."""
+    """Promise the call its share of the budget; the reply is capped so that it cannot overdraw.
+
+    Where only the account above is limited, the request stays as it is: what a sample's model may write
+    must not depend on what others spend.
+    """
     ledger = run.ledger
     if not ledger.limits_tokens and not ledger.limits_usd:
         return Reservation(0, 0.0), request
@@ -211,6 +215,8 @@ def _reserve(
     worst = Usage(input_tokens=prompt_tokens, output_tokens=granted)
     usd = 0.0 if price is None else price.cost_usd(worst)
     reservation = ledger.reserve(step.name, worst.total_tokens, usd)
+    if ledger.budget.tokens is None and ledger.budget.usd is None:
+        return reservation, request
     return reservation, request.model_copy(update={"max_tokens": granted})
 
 

@@ -61,11 +61,17 @@ class Ledger:
         return above or self.budget.usd is not None
 
     def carry_over(self, usage: Usage, cost_usd: float | None) -> None:
-        """Count what an earlier part of the same run has used; its wall time is not counted."""
+        """Count what an earlier part of the same run has used; its wall time is not counted.
+
+        Nor is it in the account above, which may have another life behind it than this run.
+        """
         self.usage += usage
         self.cost_usd += cost_usd or 0.0
-        if self._within is not None:
-            self._within.carry_over(usage, cost_usd)
+
+    def relax(self) -> None:
+        """Lift every limit but tokens and dollars."""
+        self.budget = Budget(tokens=self.budget.tokens, usd=self.budget.usd)
+        self._is_unlimited = True
 
     def admit(self, step: str, depth: int, width: int) -> None:
         """Count one more step at `depth`, the `width`-th child of its parent, or refuse it.
@@ -106,17 +112,19 @@ class Ledger:
             return None
         return self.budget.tokens - self.usage.total_tokens - self._promised_tokens
 
-    def reserve(self, step: str, tokens: int, usd: float) -> Reservation:
-        """Promise `tokens` and `usd` to a model call.
+    def reserve(self, step: str, tokens: int, usd: float, *, shared: bool = False) -> Reservation:
+        """Promise `tokens` and `usd` to a model call; `shared` for one of a tree below this account.
 
         Raises:
             BudgetExceededError: The rest of the budget does not cover them.
         """
         tokens_taken = self.usage.total_tokens + self._promised_tokens
-        self._check("tokens", self.budget.tokens, tokens_taken + tokens, step, used=tokens_taken)
+        self._check("tokens", self.budget.tokens, tokens_taken + tokens, step, tokens_taken, shared)
         usd_taken = self.cost_usd + self._promised_usd
-        self._check("usd", self.budget.usd, usd_taken + usd, step, used=usd_taken)
-        above = None if self._within is None else self._within.reserve(step, tokens, usd)
+        self._check("usd", self.budget.usd, usd_taken + usd, step, usd_taken, shared)
+        above = (
+            None if self._within is None else self._within.reserve(step, tokens, usd, shared=True)
+        )
         self._promised_tokens += tokens
         self._promised_usd += usd
         return Reservation(tokens, usd, above)
@@ -164,8 +172,11 @@ class Ledger:
         asked: float,
         step: str,
         used: float | None = None,
+        shared: bool = False,
     ) -> None:
         if limit is not None and asked > limit:
             used = asked - 1 if used is None else used
-            self.refusal = BudgetExceededError(kind=kind, limit=limit, used=used, step=step)
+            self.refusal = BudgetExceededError(
+                kind=kind, limit=limit, used=used, step=step, shared=shared
+            )
             raise self.refusal

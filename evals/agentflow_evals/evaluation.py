@@ -29,7 +29,6 @@ IN_A_ROW = (
 LASTING = (
     "CredentialsError",
     "MissingExtraError",
-    "ModelRequestError",
     "PluginError",
     "SandboxUnavailableError",
     "UnknownModelError",

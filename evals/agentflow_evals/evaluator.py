@@ -3,6 +3,7 @@
 Owns what an evaluation runs under and how one is found in a journal.
 """
 
+import itertools
 from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -12,14 +13,15 @@ from typing import Any
 from agentflow.budget import Budget
 from agentflow.engine.ledger import Ledger
 from agentflow.errors import EvaluationError, EvaluationIncompleteError
+from agentflow.journal.journal import Journal
 from agentflow.models.protocol import Model, Usage
 from agentflow.resources import Resources
 from agentflow.runner import Runner, new_run_id
 from agentflow_evals.evaluation import BENCH, Bench, Hear, evaluation
-from agentflow_evals.laboratory import Laboratory
+from agentflow_evals.laboratory import Laboratory, run_of
 from agentflow_evals.opening import OpenSuite, open_suite
 from agentflow_evals.plan import EvaluationPlan, digest_of
-from agentflow_evals.reading import outcomes_of, plan_of, read_evaluation, recorded
+from agentflow_evals.reading import plan_of, read_evaluation, recorded
 from agentflow_evals.record import Evaluation
 from agentflow_evals.suite import Sample
 
@@ -74,11 +76,7 @@ class Evaluator:
         async with Resources(self.models) as resources:
             laboratory = self._laboratory(record.id, plan, suite, resources)
             laboratory.goes_on, laboratory.accept_changes = True, accept_changes
-            for outcome in outcomes_of(record).values():
-                spent = outcome.measures
-                laboratory.within.carry_over(
-                    Usage(output_tokens=spent.spent_tokens), spent.spent_usd
-                )
+            laboratory.within.carry_over(*self._spent(record.id, plan))
             with self._lent(laboratory):
                 runner = self._runner(record.settings.get("labels", self.labels))
                 work = runner.resume(evaluation, record.id, accept_changes=accept_changes)
@@ -88,6 +86,18 @@ class Evaluator:
     def _runner(self, labels: Mapping[str, str]) -> Runner:
         # What came of a cell stands in the cell's own run: the evaluation's record of it may trail.
         return Runner(journal=self.journal, labels=labels, durability="behind")
+
+    def _spent(self, run: str, plan: EvaluationPlan) -> tuple[Usage, float]:
+        """Return what the runs of an evaluation have used so far, those that were given up among them."""
+        with Journal(self.journal) as journal:
+            heads = {head.id: head for head in journal.heads()}
+        tokens, usd = 0, 0.0
+        for cell in plan.cells():
+            tries = (heads.get(run_of(run, cell, attempt)) for attempt in itertools.count())
+            for head in itertools.takewhile(lambda head: head is not None, tries):
+                assert head is not None
+                tokens, usd = tokens + head.tokens, usd + (head.cost_usd or 0.0)
+        return Usage(output_tokens=tokens), usd
 
     def _laboratory(
         self, run: str, plan: EvaluationPlan, suite: OpenSuite, resources: Resources

@@ -71,13 +71,11 @@ class Laboratory:
             earlier = await self._earlier(run) if self.goes_on else None
             if earlier is None:
                 return self._judge(await self._start(run, cell, sample), cell)
-            if is_cut_short(earlier, self._budget):
-                self.within.carry_over(earlier.usage, earlier.cost_usd)
+            if is_cut_short(earlier):
                 continue  # what its planner made of the refusal stands in that run: begin another
             if earlier.status in ("succeeded", "failed"):
                 outcome = self._judge(earlier, cell)
                 if outcome.is_counted:
-                    self.within.carry_over(earlier.usage, earlier.cost_usd)
                     return outcome
             return self._judge(await self._resume(run, cell, sample), cell)
         raise AssertionError("there is always another attempt")
@@ -87,7 +85,7 @@ class Laboratory:
         return below_root(self.plan.budget)
 
     def _judge(self, record: RunRecord, cell: Cell) -> Outcome:
-        return outcome_of(record, cell, self.samples[cell.sample], self._budget)
+        return outcome_of(record, cell, self.samples[cell.sample])
 
     async def _earlier(self, run: str) -> RunRecord | None:
         def read() -> RunRecord | None:

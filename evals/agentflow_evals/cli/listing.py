@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from agentflow.cli.words import clean, seconds
 from agentflow_evals.plan import Contender, Entrant
@@ -26,7 +27,7 @@ def listing(journal: str | None, limit: int) -> None:
         found = read_evaluation(journal, head.id)
         plan = found.plan
         total = len(list(plan.cells()))
-        table.add_row(
+        cells = (
             head.id,
             head.status,
             time.strftime("%m-%d %H:%M", time.localtime(head.started_at)),
@@ -35,6 +36,7 @@ def listing(journal: str | None, limit: int) -> None:
             clean(plan.suite.name, 30),
             clean(f"{_labels(plan.planners)} with {_labels(plan.models)}", 200),
         )
+        table.add_row(*map(Text, cells))  # text of users, no markup
     Console().print(table if heads else "no evaluations yet")
 
 

@@ -122,5 +122,8 @@ def _close(one: Any, other: Any, tolerance: float) -> bool:
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, int | float) and isinstance(other, int | float):
-        return math.isclose(one, other, rel_tol=tolerance, abs_tol=tolerance)
+        try:
+            return math.isclose(one, other, rel_tol=tolerance, abs_tol=tolerance)
+        except OverflowError:  # a whole number beyond all floats
+            return one == other
     return not difference(one, other)

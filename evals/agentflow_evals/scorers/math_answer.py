@@ -56,10 +56,16 @@ def final_answer(text: str) -> str:
     return numbers[-1] if numbers else ""
 
 
+MOST_BOXES, MOST_BOXED_CHARACTERS = (
+    20,
+    4_000,
+)  # looked at: a model may write the mark without an end
+
+
 def last_boxed(text: str) -> str | None:
     r"""Return what the last \boxed{} holds; None if there is none, or it is never closed."""
-    for mark in reversed(list(_BOX.finditer(text))):
-        rest = text[mark.end() :]
+    for mark in list(_BOX.finditer(text))[: -MOST_BOXES - 1 : -1]:
+        rest = text[mark.end() : mark.end() + MOST_BOXED_CHARACTERS]
         if not rest.startswith("{"):
             word = re.match(r"[^\s$]+", rest)
             return word[0].rstrip(".,") if word else None

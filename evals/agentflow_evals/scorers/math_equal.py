@@ -137,7 +137,7 @@ def _union(text: str) -> tuple[str, list[str]] | None:
 
 def _parts(text: str) -> tuple[str, list[str]] | None:
     """Return the kind and the items of a tuple, an interval, a set or a bare list."""
-    if _THOUSANDS.fullmatch(text):
+    if not text or _THOUSANDS.fullmatch(text):
         return None
     brackets, inside = "", text
     if text.startswith("\\{") and text.endswith("\\}"):

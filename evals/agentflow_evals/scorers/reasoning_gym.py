@@ -20,6 +20,7 @@ from agentflow_evals.suites.procedural import Recipe, evaluates, made, version
 MOST_CHARACTERS = 20_000
 MOST_EVALUATED_CHARACTERS = 500
 _MOST_POWER = 20
+_MOST_PRODUCTS = 4  # of sums with letters: SymPy multiplies them out
 _MOST_DIGITS = 20
 _OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div)
 _LETTER = re.compile(r"[A-Za-z]")
@@ -87,15 +88,16 @@ def is_harmless(text: str) -> bool:
 
 
 def _is_arithmetic(tree: ast.expr) -> bool:
+    if sum(map(_products_of_sums, ast.walk(tree))) > _MOST_PRODUCTS:
+        return False
     waiting: list[tuple[ast.expr, bool]] = [(tree, False)]
     while waiting:
         node, in_power = waiting.pop()
         if isinstance(node, ast.BinOp) and isinstance(node.op, _OPERATORS):
             waiting += [(node.left, in_power), (node.right, in_power)]
         elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
-            if in_power or not _is_small(
-                node.right
-            ):  # a power of powers is a number without an end
+            # A power of powers is a number without an end.
+            if in_power or not _is_small(node.right):
                 return False
             waiting.append((node.left, True))
         elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.UAdd | ast.USub):
@@ -103,6 +105,22 @@ def _is_arithmetic(tree: ast.expr) -> bool:
         elif not (_is_letter(node) or _is_number(node)):
             return False
     return True
+
+
+def _products_of_sums(node: ast.AST) -> int:
+    """Return how often a node multiplies a sum with letters."""
+    if not isinstance(node, ast.BinOp) or isinstance(node.op, ast.Add | ast.Sub):
+        return 0
+    parts = [part for side in (node.left, node.right) for part in ast.walk(side)]
+    if not any(map(_is_sum, parts)) or not any(isinstance(part, ast.Name) for part in parts):
+        return 0
+    if not isinstance(node.op, ast.Pow) or not isinstance(node.right, ast.Constant):
+        return 1
+    return node.right.value if isinstance(node.right.value, int) else _MOST_PRODUCTS + 1
+
+
+def _is_sum(node: ast.AST) -> bool:
+    return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub)
 
 
 def _is_letter(node: ast.expr) -> bool:

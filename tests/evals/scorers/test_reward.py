@@ -14,6 +14,7 @@ from agentflow.engine.notes import tools_in_reach
 from agentflow.episodes import episode
 from agentflow.errors import ExpansionError, InputError
 from agentflow.solving import Named, solve_task
+from tests.parts import Scripted
 
 pytestmark = pytest.mark.anyio
 
@@ -116,7 +117,7 @@ async def test_what_was_reached_counts_although_the_planner_gave_up(
     with Journal(journal) as opened:
         record = opened.run("r1")
     sample = Sample(id="climb", task=task, checks=(check,))
-    outcome = outcome_of(record, Cell("climb", "oracle", "none", 0), sample, Budget())
+    outcome = outcome_of(record, Cell("climb", "oracle", "none", 0), sample)
     assert (outcome.status, outcome.value) == (status, height / 100)
     with pytest.raises(ExpansionError):
         await runner.replay(solve_task, "r1")
@@ -130,3 +131,10 @@ async def test_a_check_of_the_answer_is_not_asked_when_there_is_none(journal: st
         await runner.run_as("r1", solve_task, task, Named(name="oracle"), checks)
     with Journal(journal) as opened:
         assert all(step.name != "check" for step in opened.run("r1").steps.values())
+
+
+async def test_steps_that_are_used_up_do_not_keep_an_answer_from_its_check(journal: str) -> None:
+    checks = (Named(name="contains", options={"all": ["yes"]}),)
+    runner = Runner(model=Scripted(lambda _prompt: "yes"), journal=journal, budget=Budget(steps=3))
+    found = await runner.run_async(solve_task, Task(goal="Say yes."), Named(name="direct"), checks)
+    assert found.output.passed

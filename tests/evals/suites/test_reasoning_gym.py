@@ -107,6 +107,8 @@ def test_arithmetic_and_literals_are_harmless(answer: str) -> None:
         "9**9**9",
         "9**99999999",
         "(9**20)**20",
+        "(x+a+b+c+d+e+f+g)**20",
+        "*".join(["(x+1)"] * 9),
         "99999999!",
         "print(1)",
         "().__class__",
