@@ -7,8 +7,9 @@ budgets and the journal belong to the caller.
 
 from collections.abc import Callable
 from typing import Any, Literal, Protocol
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 Role = Literal["system", "user", "assistant", "tool"]
 Finish = Literal["stop", "length", "tool_calls", "refusal"]
@@ -130,6 +131,16 @@ class ModelSpec(Value):
     concurrency: int | None = Field(default=None, ge=1)
     requests_per_minute: float | None = Field(default=None, gt=0)
     price: Price | None = None
+
+    @field_validator("base_url")
+    @classmethod
+    def _holds_no_login(cls, address: str | None) -> str | None:
+        if address is not None and "@" in urlsplit(address).netloc:
+            raise ValueError(
+                "an address is recorded, so it must not hold a user name or password; put the key "
+                "into an environment variable and name that: api_key_env"
+            )
+        return address
 
     def __str__(self) -> str:
         return f"{self.provider}:{self.name}"

@@ -49,9 +49,14 @@ def parse_spec(given: str | Mapping[str, Any] | ModelSpec) -> ModelSpec:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"]))
-        raise UnknownModelError(model=str(given), problem=f"{place}: {first['msg']}") from error
+        raise UnknownModelError(model=_named(fields), problem=f"{place}: {first['msg']}") from error
     _known(spec.provider, str(spec))
     return spec
+
+
+def _named(fields: Mapping[str, Any]) -> str:
+    """Return which model a mapping means, without what may be secret in it."""
+    return f"{fields.get('provider', '?')}:{fields.get('name', '?')}"
 
 
 def open_model(spec: ModelSpec) -> Model:
@@ -78,7 +83,11 @@ def _from_text(text: str) -> ModelSpec:
         if not name:
             problem = f"say which model of the server: {address}#NAME"
             raise UnknownModelError(model=text, problem=problem)
-        return ModelSpec(provider="openai", name=name, base_url=address)
+        try:
+            return ModelSpec(provider="openai", name=name, base_url=address)
+        except ValidationError as error:
+            problem = str(error.errors(include_url=False, include_input=False)[0]["msg"])
+            raise UnknownModelError(model=f"server model {name}", problem=problem) from error
     if text in {entry.name for entry in catalogue.entries()}:
         return ModelSpec(provider="gguf", name=text)
     provider, colon, name = text.partition(":")

@@ -200,9 +200,10 @@ def _without(first: Evaluation, second: Evaluation, found: Sequence[Compared]) -
 def _warnings(first: Evaluation, second: Evaluation) -> list[str]:
     one, other = first.plan, second.plan
     found = []
-    if one.suite.name != other.suite.name:
-        found.append(f"the suites are not the same: {one.suite.name} and {other.suite.name}")
-    elif not one.suite.digest or one.suite.digest != other.suite.digest:
+    is_same = bool(one.suite.digest) and one.suite.digest == other.suite.digest
+    if not is_same and one.suite.shown != other.suite.shown:
+        found.append(f"the suites are not the same: {one.suite.shown} and {other.suite.shown}")
+    elif not is_same:
         found.append(
             "the samples are not the same, or not known to be: those with the same id are compared"
         )

@@ -78,7 +78,8 @@ def open_suite(given: str, options: Mapping[str, Data] | None = None) -> OpenSui
 def _found(given: str) -> tuple[str, type[Suite], dict[str, Data]]:
     """Return the name to record, the class, and the options that the name stands for."""
     place = Path(given).expanduser()
-    if place.is_dir() or place.name == FOLDER_FILE:
+    is_installed = given in plugins.installed("suite")  # a folder of that name needs a ./ before it
+    if not is_installed and (place.is_dir() or place.name == FOLDER_FILE):
         folder = (place if place.is_dir() else place.parent).resolve()
         if not (folder / FOLDER_FILE).is_file():
             raise SuiteError(suite=given, problem=f"the folder has no {FOLDER_FILE}")

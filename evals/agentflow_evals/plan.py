@@ -5,6 +5,7 @@ Owns the plan, the input of the evaluation's run: from it and the journal alone 
 
 import hashlib
 import random
+import re
 from collections.abc import Iterator, Sequence
 
 from pydantic import Field
@@ -25,6 +26,11 @@ class SuiteUsed(Value):
     options: dict[str, Data] = Field(default_factory=dict)
     origin: Origin = Origin()
     digest: str = ""
+
+    @property
+    def shown(self) -> str:
+        """The name without the folders of this machine."""
+        return re.split(r"[/\\]", self.name.rstrip("/\\"))[-1]
 
 
 class Contender(Value):
@@ -51,7 +57,7 @@ class EvaluationPlan(Value):
     samples: tuple[str, ...] = Field(min_length=1)
     planners: tuple[Contender, ...] = Field(min_length=1)
     models: tuple[Entrant, ...] = Field(min_length=1)
-    repeat: int = Field(default=1, ge=1)
+    repeat: int = Field(default=1, ge=1, le=10_000)
     seed: int = 0
     budget: Budget = Budget()
     spending: Budget = Budget()

@@ -18,9 +18,9 @@ ID = r"[^\s,][^\n\r,]{0,199}"
 
 
 class Value(BaseModel):
-    """Base of the immutable values of the harness: unknown fields are errors."""
+    """Base of the immutable values of the harness: unknown fields and infinite numbers are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Sample(Value):

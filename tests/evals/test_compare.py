@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,11 +93,18 @@ def test_only_samples_in_both_that_count_are_compared() -> None:
 
 def test_what_makes_a_comparison_doubtful_is_said() -> None:
     second = solving("new", 4, suite="others", repeat=2, seed=1)
+    suite = second.plan.suite.model_copy(update={"digest": "d2"})
+    second = replace(second, plan=second.plan.model_copy(update={"suite": suite}))
     assert compare(solving("old", 4), second).warnings == (
         "the suites are not the same: sums and others",
         "the number of repeats is not the same",
         "the seed is not the same",
     )
+
+
+def test_one_suite_at_two_places_is_the_same() -> None:
+    second = solving("new", 4, suite="/elsewhere/others")
+    assert compare(solving("old", 4), second).warnings == ()
 
 
 def test_repeats_are_compared_by_their_mean() -> None:

@@ -33,7 +33,7 @@ def listing(journal: str | None, limit: int) -> None:
             time.strftime("%m-%d %H:%M", time.localtime(head.started_at)),
             seconds(head.seconds),
             f"{total - len(found.missing)}/{total}",
-            clean(plan.suite.name, 30),
+            clean(plan.suite.shown, 30),
             clean(f"{_labels(plan.planners)} with {_labels(plan.models)}", 200),
         )
         table.add_row(*map(Text, cells))  # text of users, no markup

@@ -172,7 +172,7 @@ class Job:
         shape = f"{len(plan.samples)} samples x {len(plan.planners)} planners x {len(plan.models)} models"
         times = f" x {plan.repeat}" if plan.repeat > 1 else ""
         return (
-            f"{clean(plan.suite.name, 60)}: {shape}{times} = {total} runs; evaluation {self._name}"
+            f"{clean(plan.suite.shown, 60)}: {shape}{times} = {total} runs; evaluation {self._name}"
         )
 
 

@@ -8,7 +8,7 @@ import platform
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,8 @@ from agentflow_evals.plan import Contender, Entrant
 _PLANNER = re.compile(
     r"(?:(?P<label>[^={}]+)=)?(?P<name>[^={}]+?)\s*(?P<options>\{.*\})?", re.DOTALL
 )
+_LOGIN = re.compile(r"://[^/\s@]*@")
+_FOLDERS = re.compile(r"(?<![\w:/.])(?:~|\.{0,2})/(?:[^\s/=,]+/)*(?=[^\s/=,])")
 FORM = "write NAME, NAME{option: value, ...} or LABEL=NAME{...}"
 
 
@@ -91,11 +93,8 @@ def options_of(given: Sequence[str], data: Path | None) -> dict[str, Any]:
 
 
 def surroundings() -> dict[str, str]:
-    """Return what to write down about the machine and the command; no path, no user name."""
-    command = [
-        "agentflow",
-        *(Path(arg).name if arg.startswith("/") else arg for arg in sys.argv[1:]),
-    ]
+    """Return what to write down about the machine and the command; no path, address or user name."""
+    command = ["agentflow", *map(_without_places, _without_journal(sys.argv[1:]))]
     has_affinity = hasattr(os, "sched_getaffinity")
     cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count()
     return {
@@ -104,6 +103,20 @@ def surroundings() -> dict[str, str]:
         "python": platform.python_version(),
         "agentflow": version("agentflow"),
     }
+
+
+def _without_journal(words: Sequence[str]) -> Iterator[str]:
+    """Yield the words but for the journal, whose address may hold a password."""
+    is_next = False
+    for word in words:
+        if not is_next and not word.startswith(("--journal=", "-j")) and word != "--journal":
+            yield word
+        is_next = word in ("-j", "--journal")
+
+
+def _without_places(word: str) -> str:
+    """Return a word with addresses cut to the server, and paths to their last part."""
+    return _FOLDERS.sub("", _LOGIN.sub("://", word))
 
 
 def split(text: str) -> list[str]:

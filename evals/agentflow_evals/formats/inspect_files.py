@@ -7,6 +7,7 @@ anybody, so what it says of its own sizes is kept to.
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -74,10 +75,30 @@ def _member(path: Path, info: zipfile.ZipInfo) -> bytes:
     try:
         if info.compress_type == ZSTANDARD:
             return _zstandard(path, info)
-        with zipfile.ZipFile(path) as archive:
-            return archive.read(info)
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError) as error:
+        return _stored(path, info)
+    except _DAMAGE as error:
         raise EvaluationError(problem=f"{where} is damaged: {error}") from error
+
+
+def _stored(path: Path, info: zipfile.ZipInfo) -> bytes:
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError("it is compressed in a way that Inspect does not use")
+    # Not `read`, which unpacks everything before it looks at the size.
+    with zipfile.ZipFile(path) as archive, archive.open(info) as member:
+        found = member.read(info.file_size + 1)
+    if len(found) != info.file_size:
+        raise ValueError("its size is not what the archive says")
+    return found
+
+
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    ValueError,
+    NotImplementedError,
+    EOFError,
+    RuntimeError,  # a member that wants a password
+)
 
 
 def _zstandard(path: Path, info: zipfile.ZipInfo) -> bytes:

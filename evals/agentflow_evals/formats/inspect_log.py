@@ -107,7 +107,7 @@ def _spec(evaluation: Evaluation, planner: Contender, model: Entrant) -> Json:
         "eval_id": name,
         "run_id": evaluation.id,
         "created": moment(evaluation.started_at),
-        "task": suite.name,
+        "task": suite.shown,
         "task_id": name,
         "task_version": 0,
         "task_args": _plain(suite.options),
@@ -130,7 +130,7 @@ def _spec(evaluation: Evaluation, planner: Contender, model: Entrant) -> Json:
 def _dataset(evaluation: Evaluation) -> Json:
     plan = evaluation.plan
     return {
-        "name": plan.suite.origin.source or plan.suite.name,
+        "name": plan.suite.origin.source or plan.suite.shown,
         "samples": len(plan.samples),
         "sample_ids": list(plan.samples),
         "shuffled": False,
@@ -291,7 +291,7 @@ def _name(model: Entrant) -> str:
 
 def _file_name(place: int, evaluation: Evaluation, planner: Contender, model: Entrant) -> str:
     """Return a name as Inspect gives: time, task, id. In the order of names logs are in the plan's."""
-    labels = (f"{place:02}", evaluation.plan.suite.name, planner.label, model.label)
+    labels = (f"{place:02}", evaluation.plan.suite.shown, planner.label, model.label)
     task = "-".join(re.sub(r"[^A-Za-z0-9.]+", "-", label)[-60:] for label in labels)
     time = re.sub(r"[:+]", "-", moment(int(evaluation.started_at)))
     return f"{time}_{task}_{_key(evaluation, planner, model)}.eval"

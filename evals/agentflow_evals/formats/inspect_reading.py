@@ -143,6 +143,7 @@ def _evaluation(path: Path, log: Log, samples: list[Sample], scorer: str | None)
     plan = _our_plan(path, log) or _plan(log, samples)
     planner, model = plan.planners[0].label, plan.models[0].label
     found: dict[Cell, Outcome] = {}
+    cells = set(plan.cells())
     for sample in samples:
         try:
             outcome = outcome_of(sample, planner, model, scorer)
@@ -150,6 +151,9 @@ def _evaluation(path: Path, log: Log, samples: list[Sample], scorer: str | None)
             raise EvaluationError(problem=f"{path}: {error.problem}") from error
         if outcome.cell in found:
             problem = f"sample {sample.name!r} is there twice in epoch {sample.epoch}"
+            raise EvaluationError(problem=f"{path}: {problem}")
+        if outcome.cell not in cells:
+            problem = f"sample {sample.name!r} is not in the plan that the log brings"
             raise EvaluationError(problem=f"{path}: {problem}")
         found[outcome.cell] = outcome
     return Evaluation(

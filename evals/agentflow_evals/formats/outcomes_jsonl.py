@@ -23,6 +23,9 @@ FORMAT, VERSION = "agentflow-evaluation", 1
 _LOG = logging.getLogger(__name__)
 
 
+LATEST = 32_503_680_000  # Unix seconds of the year 3000: what is later is no time of a run
+
+
 class Header(Value):
     """The first line."""
 
@@ -30,8 +33,8 @@ class Header(Value):
     version: int = VERSION
     id: str
     plan: EvaluationPlan
-    started_at: float = 0.0
-    ended_at: float | None = None
+    started_at: float = Field(default=0.0, ge=0, le=LATEST)
+    ended_at: float | None = Field(default=None, ge=0, le=LATEST)
     machine: dict[str, str] = Field(default_factory=dict)
 
 

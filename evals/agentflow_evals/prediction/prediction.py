@@ -90,7 +90,7 @@ def _prediction(
 ) -> Prediction:
     places = {name: place for place, name in enumerate(shape.parts)}
     ends = sorted(run.seconds for run in runs)
-    seconds, outside = statistics.fmean(ends), int(BEYOND * (len(ends) - 1))
+    seconds, outside = statistics.fmean(ends), round(BEYOND * len(ends))
     room_s = parallelism * (len({job.pool for job in jobs} - {None}) or 1) * seconds
     costs = [figures[call.model].cost_usd(call) for call in shape.calls]
     return Prediction(

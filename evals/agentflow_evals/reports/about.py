@@ -44,7 +44,7 @@ def circumstances(evaluation: Evaluation) -> str:
     """Return suite and version, machine and time, in a line."""
     suite = evaluation.plan.suite
     parts = [
-        " ".join(filter(None, (suite.name, suite.origin.version))),
+        " ".join(filter(None, (suite.shown, suite.origin.version))),
         f"digest {suite.digest[:12]}" if suite.digest else "",
         evaluation.machine.get("machine", ""),
         when(evaluation),
@@ -54,7 +54,7 @@ def circumstances(evaluation: Evaluation) -> str:
 
 def command_of(plan: EvaluationPlan) -> str:
     """Return a command that runs the plan, for evaluations that do not know their own."""
-    parts = ["agentflow", "eval", plan.suite.name]
+    parts = ["agentflow", "eval", plan.suite.shown]
     for name, value in plan.suite.options.items():
         parts += ["--set", f"{name}={_plain(value)}"]
     for planner in plan.planners:
@@ -72,7 +72,7 @@ def command_of(plan: EvaluationPlan) -> str:
 
 def _suite(plan: EvaluationPlan) -> Iterator[str]:
     suite = plan.suite
-    yield " ".join(part for part in (suite.name, suite.origin.version) if part)
+    yield " ".join(part for part in (suite.shown, suite.origin.version) if part)
     if suite.options:
         yield ", ".join(f"{name} = {_plain(value)}" for name, value in suite.options.items())
     if suite.origin.source:

@@ -74,7 +74,7 @@ def json_lines(lines: Sequence[Mapping[str, object]]) -> str:
 def _line(report: Report, row: Row, evaluation: Evaluation, ks: Sequence[int]) -> Line:
     found: Line = {
         "evaluation": evaluation.id,
-        "suite": evaluation.plan.suite.name,
+        "suite": evaluation.plan.suite.shown,
         "planner": row.planner,
         "model": row.model,
         "group": row.group,
@@ -117,7 +117,7 @@ def _pair(pair: Pair | None) -> Line:
 def _outcome_line(outcome: Outcome, evaluation: Evaluation) -> Line:
     line: Line = {
         "evaluation": evaluation.id,
-        "suite": evaluation.plan.suite.name,
+        "suite": evaluation.plan.suite.shown,
         "planner": outcome.planner,
         "model": outcome.model,
         "sample": outcome.sample,

@@ -62,7 +62,7 @@ def how_made(evaluation: Evaluation) -> list[tuple[str, str]]:
     samples = f"{len(plan.samples)} samples"
     digest = f"digest {plan.suite.digest[:12]}" if plan.suite.digest else ""
     facts = [
-        ("suite", ", ".join(filter(None, (plan.suite.name, data, known, samples, digest)))),
+        ("suite", ", ".join(filter(None, (plan.suite.shown, data, known, samples, digest)))),
         ("models", "; ".join(_model(one.label, str(one.spec)) for one in plan.models)),
         ("seed", f"{plan.seed}" + (f", {plan.repeat} repeats" if plan.repeat > 1 else "")),
         ("budget of a sample", _budget(evaluation)),

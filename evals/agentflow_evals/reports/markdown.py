@@ -25,7 +25,7 @@ def markdown(report: Report, evaluation: Evaluation) -> str:
 
 
 def _blocks(report: Report, evaluation: Evaluation) -> Iterator[str]:
-    yield f"## {escaped(evaluation.plan.suite.name)}: {facts.size(evaluation)}"
+    yield f"## {escaped(evaluation.plan.suite.shown)}: {facts.size(evaluation)}"
     curves = curves_of(evaluation)
     for model in dict.fromkeys(row.model for row in report.rows):
         rows = [row for row in report.rows if row.model == model]

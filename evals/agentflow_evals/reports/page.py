@@ -22,7 +22,7 @@ NAME_CHARS = 120
 def write_page(evaluation: Evaluation, report: Report) -> str:
     """Return an evaluation and its report as one HTML document."""
     parts = [part for part in _parts(evaluation, report) if part[2]]
-    name = cut(evaluation.plan.suite.name, NAME_CHARS)
+    name = cut(evaluation.plan.suite.shown, NAME_CHARS)
     links = [tag("a", heading, href=f"#{anchor}") for anchor, heading, _content in parts]
     body = tag(
         "body",
@@ -129,7 +129,7 @@ def _tests(report: Report) -> Child:
         return None
     said = (
         f"Every planner against {cut(report.baseline, NAME_CHARS)} on the same samples, two-sided. "
-        "p (Holm) is corrected for all tests here."
+        "p (Holm) is corrected for all tests of one kind here."
     )
     return [tag("p", said), scroll("paired tests", sections.pairs(report))]
 

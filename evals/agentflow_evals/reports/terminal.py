@@ -80,7 +80,7 @@ def _print_changes(console: Console, one: Compared) -> None:
 
 
 def _print_head(console: Console, evaluation: Evaluation) -> None:
-    _say(console, f"{clean(evaluation.plan.suite.name, 60)}: {facts.size(evaluation)}", "bold")
+    _say(console, f"{clean(evaluation.plan.suite.shown, 60)}: {facts.size(evaluation)}", "bold")
     line = f"evaluation {clean(evaluation.id, 60)}, {facts.state(evaluation)}"
     _say(console, f"{line}, seed {evaluation.plan.seed}", "dim")
 

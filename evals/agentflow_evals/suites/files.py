@@ -195,7 +195,15 @@ def _member(archive: Path, path: Path, suite: str, stack: ExitStack) -> tuple[IO
     chosen = names[0] if inside == "." else inside
     if chosen not in package.namelist():
         raise SuiteError(suite=suite, problem=f"it holds no {chosen!r}", place=str(archive))
-    return stack.enter_context(package.open(chosen)), f"{archive.name}/{chosen}"
+    if package.getinfo(chosen).compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        problem = (
+            f"{chosen!r} is compressed in an uncommon way; pack it again"  # and without a bound
+        )
+        raise SuiteError(suite=suite, problem=problem, place=str(archive))
+    try:
+        return stack.enter_context(package.open(chosen)), f"{archive.name}/{chosen}"
+    except RuntimeError as error:  # it wants a password
+        raise SuiteError(suite=suite, problem=str(error), place=str(archive)) from error
 
 
 def _pieces(stream: IO[bytes], shown: str, suite: str, size: int) -> bytes:

@@ -36,7 +36,7 @@ class FolderSuite(Suite):
             yield self._sample(number, record)
 
     def origin(self) -> Origin:
-        """Return what the file says, and the sum of the data file (of several: of their sums)."""
+        """Return what the file says, and the sum of the data file, if there is one file."""
         sums = [sha256_of(self._path("data", index)) for index in range(len(self._document.data))]
         return Origin(
             source=self._document.source or self._document.name,

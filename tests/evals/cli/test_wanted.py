@@ -2,7 +2,14 @@
 
 import click
 import pytest
-from agentflow_evals.cli.wanted import budget_of, contenders, entrants, options_of, split
+from agentflow_evals.cli.wanted import (
+    budget_of,
+    contenders,
+    entrants,
+    options_of,
+    split,
+    surroundings,
+)
 
 from agentflow import Budget
 
@@ -64,3 +71,24 @@ def test_options_of_a_suite_are_yaml() -> None:
     }
     with pytest.raises(click.BadParameter, match="NAME=VALUE"):
         options_of(["size"], None)
+
+
+def test_the_command_is_written_down_without_places_and_passwords(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    words = (
+        "eval /home/joe/suites/own -j postgresql://joe:hunter2@db/x --journal=/home/joe/j.db "
+        "--data=/home/joe/secret/x.json -m http://u:pw@10.0.0.1/v1#q --set path=../joe/y -p a,b -n 3"
+    )
+    monkeypatch.setattr("sys.argv", ["agentflow", *words.split()])
+    command = surroundings()["command"]
+    assert command == (
+        "agentflow eval own --data=x.json -m 'http://10.0.0.1/v1#q' --set path=y -p a,b -n 3"
+    )
+
+
+@pytest.mark.anyio
+async def test_an_address_with_a_password_is_refused_and_not_repeated() -> None:
+    with pytest.raises(click.BadParameter, match="api_key_env") as caught:
+        await entrants(["http://joe:hunter2@127.0.0.1:9/v1#some-model"])
+    assert "hunter2" not in str(caught.value)

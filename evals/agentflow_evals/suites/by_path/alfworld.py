@@ -79,7 +79,11 @@ class AlfworldSuite(Suite):
     @cached_property
     def _games(self) -> list[tuple[Path, str]]:
         found = sorted(self._root.rglob(GAME))
-        usable = [path for path in found if not any(word in str(path) for word in LEFT_OUT)]
+        usable = [
+            path
+            for path in found
+            if not any(word in str(path.relative_to(self._root)) for word in LEFT_OUT)
+        ]
         typed = [(path, _kind(path)) for path in usable]
         games = [(path, kind) for path, kind in typed if kind in self._types and _is_solvable(path)]
         if not games:

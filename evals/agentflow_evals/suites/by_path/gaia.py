@@ -35,6 +35,7 @@ class Gaia(BroughtSuite):
         level: int = 0,
         files: bool = True,
         tools: tuple[str, ...] = (),
+        attachments: str = "",
         sha256: str = "",
     ) -> None:
         """Choose questions.
@@ -44,12 +45,14 @@ class Gaia(BroughtSuite):
             level: Only this one, 1 to 3; 0: all.
             files: Whether questions with an attached file are asked.
             tools: The names of the tools that a planner may use; GAIA asks for a browser and more.
+            attachments: The folder of the attached files, if it is not that of the metadata.
             sha256: The sum that the metadata file must have.
         """
         super().__init__(path, sha256)
         if level not in range(4):
             raise self.wrong(f"level is 1 to 3, or 0 for all, not {level}")
         self._level, self._files, self._tools = level, files, tuple(tools)
+        self._attachments = Path(attachments).expanduser() if attachments else None
 
     @property
     def data(self) -> Path:
@@ -58,6 +61,7 @@ class Gaia(BroughtSuite):
 
     def samples(self) -> Iterator[Sample]:
         """Yield the questions in the order of the file."""
+        self._keep_answers_apart()
         for record in self.records():
             level = record.whole("Level")
             name = record.data.get("file_name") or ""
@@ -75,8 +79,17 @@ class Gaia(BroughtSuite):
                 group=f"level {level}",
             )
 
+    def _keep_answers_apart(self) -> None:
+        """Refuse tools where they could read the answers: they see what lies below the working folder."""
+        if self._tools and self.data.resolve().is_relative_to(Path.cwd().resolve()):
+            problem = (
+                "its answers lie below the working folder, where tools can read them; keep the metadata "
+                "elsewhere, the files alone here, and say so: --set attachments=FOLDER"
+            )
+            raise self.wrong(problem)
+
     def _attached(self, record: Record, name: object) -> str:
-        folder = self.data.parent.resolve()
+        folder = (self._attachments or self.data.parent).resolve()
         file = (folder / str(name)).resolve()
         if not isinstance(name, str) or not file.is_relative_to(folder):
             raise record.wrong(f"the field 'file_name' leads out of the folder: {name!r}")
