@@ -17,6 +17,7 @@ from agentflow_evals.statistics import (
     mcnemar,
     paired_difference,
     paired_permutation,
+    wilson,
 )
 
 BySample = Mapping[str, Sequence[Outcome]]
@@ -151,4 +152,16 @@ def _permuted(one: Sequence[float], other: Sequence[float], seed: int) -> Differ
     p = paired_permutation(one, other, seed)
     differences = [a - b for a, b in zip(one, other, strict=True)]
     interval = bootstrap(differences, seed, resamples=RESAMPLES)
+    if interval.low == interval.high:  # all alike, so there is nothing to draw from
+        interval = _alike(interval, len(differences))
     return Difference(interval=interval, p=p, p_holm=p, test="permutation")
+
+
+def _alike(interval: Interval, pairs: int) -> Interval:
+    """Return an interval for differences that are all the same.
+
+    At most Wilson's share of all pairs may be others, and each of those is off by 2 at most.
+    """
+    beyond = 2 * wilson(0, pairs).high
+    low, high = interval.estimate - beyond, interval.estimate + beyond
+    return replace(interval, low=max(-1.0, low), high=min(1.0, high))

@@ -216,7 +216,7 @@ class _Tables:
         return replace(
             row,
             rate=rate_of(rates, seed),
-            score=bootstrap(scores, seed, resamples=RESAMPLES) if self.fractional else None,
+            score=rate_of(scores, seed) if self.fractional else None,
             pass_at=_pass_at(repeats, self._plan.repeat),
             calls=_mean(repeats, lambda outcome: outcome.measures.calls),
             expansions=_mean(repeats, lambda outcome: outcome.measures.expansions),
@@ -234,7 +234,7 @@ class _Tables:
 
 
 def rate_of(rates: Sequence[float], seed: int) -> Interval:
-    """Return the mean of the samples' rates: Wilson's interval, or a bootstrap where samples are repeated.
+    """Return the mean of rates or scores: Wilson's interval for ones and zeros, else a bootstrap.
 
     Where all samples have one and the same rate there is nothing to draw from; then the interval is that of
     the whole numbers next to it.

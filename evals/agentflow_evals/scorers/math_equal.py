@@ -37,6 +37,7 @@ _SPELLINGS = (
     (re.compile(r"\\in(?![a-zA-Z])"), "="),
     (re.compile(r"_\{(\w+)\}"), r"_\1"),
 )
+_WORD = re.compile(r"[A-Za-z]{3,}")
 _UNITS = "cm|mm|km|kg|mg|ml|ft|in|lb|lbs|oz|hr|hrs|sec|min|mph|kph|sq|rad|am|pm|[a-zA-Z]{4,}"
 _UNIT = re.compile(rf"(?<=[\d)}}])(?:{_UNITS})(?:\^\{{?\d\}}?)?\.?$")
 _THOUSANDS = re.compile(r"-?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
@@ -54,6 +55,8 @@ def same_answer(given: str, wanted: str) -> bool:
     one, other = normal(given), normal(wanted)
     if not one or not other:
         return one == other
+    if _WORD.fullmatch(one) or _WORD.fullmatch(other):  # and no product of variables
+        return one.casefold() == other.casefold()
     ones, others = _readings(one), _readings(other)
     return any(_same(left, right, 0) for left in ones for right in others)
 

@@ -173,3 +173,23 @@ def test_a_call_that_its_own_budget_refuses_takes_nothing_from_the_shared_accoun
     with pytest.raises(BudgetExceededError):
         Ledger(Limits(tokens=10), within=shared).reserve("call", 20, 0.0)
     assert shared.tokens_left() == 100
+
+
+async def test_a_limit_that_others_share_changes_no_request() -> None:
+    limits: list[int | None] = []
+
+    class Curious(Scripted):
+        async def complete(self, request, on_text):  # type: ignore[no-untyped-def]
+            limits.append(request.max_tokens)
+            return await super().complete(request, on_text)
+
+    model = Curious(lambda _prompt: "so")
+    shared = Ledger(Limits(tokens=5000))
+    alone = Runner(model=model, journal=":memory:", within=shared)
+    await alone.run_async(asks_a_silent_model)
+    await Runner(
+        model=model, journal=":memory:", within=shared, budget=Budget(tokens=900)
+    ).run_async(asks_a_silent_model)
+    assert limits[0] is None
+    assert limits[1] is not None
+    assert 0 < shared.usage.total_tokens < 5000
