@@ -8,6 +8,7 @@ journal; `agentflow eval report last --journal humaneval.db` writes the table ag
 """
 
 import argparse
+import shlex
 import sys
 
 import anyio
@@ -31,6 +32,7 @@ AT_ONCE = 24
 
 async def measure(given: argparse.Namespace) -> None:
     suite = open_suite("humaneval")
+    command = shlex.join(["python", "-m", "benchmarks.humaneval", *sys.argv[1:]])
     models = [BatchedModel(name) for name in given.models.split(",")]
     plan = plan_for(
         suite,
@@ -47,7 +49,7 @@ async def measure(given: argparse.Namespace) -> None:
             journal=given.journal,
             models=lent,
             at_once=AT_ONCE,
-            labels=surroundings(),
+            labels=surroundings() | {"command": command},
             hear=progress.hear,
         )
         if given.resume:
