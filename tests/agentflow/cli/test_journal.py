@@ -5,8 +5,10 @@ import random
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import update
 
+from agentflow.cli.journal import journal
 from agentflow.journal import tables
 from tests.agentflow.cli.test_run import agentflow
 from tests.agentflow.journal.upkeep.parts import LONG, execute, runner, shouts
@@ -122,7 +124,7 @@ async def test_no_command_shows_a_traceback_for_a_damaged_file(folder: Path) -> 
     whole = (folder / "j.db").read_bytes()
     pages = len(whole) // 4096
     generator = random.Random(3)
-    for page in (0, 1, 2, pages // 2, pages - 2):
+    for page in (0, 1, pages // 2):
         damaged = bytearray(whole)
         damaged[page * 4096 + 100 : page * 4096 + 4096] = generator.randbytes(3996)
         (folder / "j.db").write_bytes(damaged)
@@ -132,9 +134,9 @@ async def test_no_command_shows_a_traceback_for_a_damaged_file(folder: Path) -> 
             assert done.returncode == 1 or command != ["verify"], (page, done.stdout)
 
 
-def test_every_subcommand_ends_its_help_in_an_example(tmp_path: Path) -> None:
+def test_every_subcommand_ends_its_help_in_an_example() -> None:
     for command in ("prune", "export", "import", "verify", "stats"):
-        shown = agentflow("journal", command, "--help", folder=tmp_path).stdout
+        shown = CliRunner().invoke(journal, [command, "--help"]).output
         assert f"agentflow journal {command}" in shown.split("Options:")[0].split("\n", 2)[2]
 
 
