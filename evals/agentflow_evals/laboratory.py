@@ -30,7 +30,6 @@ from agentflow.journal.records import RunRecord
 from agentflow.resources import Resources
 from agentflow.runner import Runner
 from agentflow.solving import Named, below_root, solve_task
-from agentflow.task import Task
 from agentflow.tools import Tool
 from agentflow_evals.outcome import Cell, Outcome
 from agentflow_evals.plan import EvaluationPlan
@@ -103,13 +102,9 @@ class Laboratory:
         tools = tools_of(sample)
         task = sample.task.model_copy(update={"tools": tuple(tools)})
         runner = self._runner(cell, tools, record)
-        await _ended(record, self._started(runner, run, task, cell, sample))
+        work = runner.run_as(run, solve_task, task, self._planner(cell), sample.checks)
+        await _ended(record, work)
         return record
-
-    async def _started(
-        self, runner: Runner, run: str, task: Task, cell: Cell, sample: Sample
-    ) -> None:
-        await runner.run_as(run, solve_task, task, self._planner(cell), sample.checks)
 
     async def _resume(self, run: str, cell: Cell, sample: Sample) -> RunRecord:
         record = RunRecord(id=run)

@@ -118,13 +118,7 @@ def bootstrap(
         raise ValueError("no values to draw from")
     draws = random.Random(seed)  # noqa: S311  # statistics, no secret
     found = sorted(statistic(draws.choices(values, k=len(values))) for _draw in range(resamples))
-    beyond = (1 - _checked(confidence)) / 2
-    return Interval(
-        estimate=statistic(values),
-        low=_quantile(found, beyond),
-        high=_quantile(found, 1 - beyond),
-        confidence=confidence,
-    )
+    return _between(found, statistic(values), confidence)
 
 
 def bootstrap_ratio(
@@ -148,11 +142,16 @@ def bootstrap_ratio(
     draws = random.Random(seed)  # noqa: S311  # statistics, no secret
     units = list(zip(numerators, denominators, strict=True))
     found = sorted(_ratio(draws.choices(units, k=len(units))) for _draw in range(resamples))
+    return _between(found, _ratio(units), confidence)
+
+
+def _between(ordered: Sequence[float], estimate: float, confidence: float) -> Interval:
+    """Return an estimate with the bounds between which that share of what was drawn lies."""
     beyond = (1 - _checked(confidence)) / 2
     return Interval(
-        estimate=_ratio(units),
-        low=_quantile(found, beyond),
-        high=_quantile(found, 1 - beyond),
+        estimate=estimate,
+        low=_quantile(ordered, beyond),
+        high=_quantile(ordered, 1 - beyond),
         confidence=confidence,
     )
 
