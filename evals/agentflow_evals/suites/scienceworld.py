@@ -13,6 +13,7 @@ from agentflow import Task
 from agentflow.errors import MissingExtraError, SuiteError
 from agentflow.solving import Named
 from agentflow_evals.suite import Origin, Sample, Suite
+from agentflow_evals.suites.worlds import GOAL
 
 Split = Literal["train", "dev", "test"]
 
@@ -48,10 +49,6 @@ VARIATIONS = {
     "test-conductivity-of-unknown-substances": 600,
     "use-thermometer": 540,
 }
-GOAL = (
-    "Carry out the task that `world` shows at the beginning. Act in it with `world_act`, one command "
-    "after the other, until the task is done; then answer `done`."
-)
 
 
 class ScienceWorldSuite(Suite):

@@ -13,12 +13,9 @@ from agentflow import Task
 from agentflow.errors import MissingExtraError, SuiteError
 from agentflow.solving import Named
 from agentflow_evals.suite import Origin, Sample, Suite
+from agentflow_evals.suites.worlds import GOAL
 
 GAMES: tuple[str, ...] = get_args(Game)
-GOAL = (
-    "Carry out the task that `world` shows at the beginning. Act in it with `world_act`, one command "
-    "after the other, until the task is done; then answer `done`."
-)
 
 
 class TextWorldExpressSuite(Suite):

@@ -16,6 +16,7 @@ from agentflow import Task
 from agentflow.errors import SuiteError
 from agentflow.solving import Named
 from agentflow_evals.suite import Origin, Sample, Suite, sample_id
+from agentflow_evals.suites.worlds import GOAL
 
 Split = Literal["train", "valid_seen", "valid_unseen", ""]
 GAME, TRAJECTORY = "game.tw-pddl", "traj_data.json"
@@ -27,10 +28,6 @@ TYPES = (
     "pick_heat_then_place_in_recep",
     "pick_cool_then_place_in_recep",
     "pick_two_obj_and_place",
-)
-GOAL = (
-    "Carry out the task that `world` shows at the beginning. Act in it with `world_act`, one command "
-    "after the other, until the task is done; then answer `done`."
 )
 
 
