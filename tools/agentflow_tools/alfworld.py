@@ -13,8 +13,8 @@ from typing import Any
 from agentflow import Environment, action
 from agentflow.environments import Move
 from agentflow.errors import InputError, MissingExtraError
+from agentflow_tools.commands import commands_with
 
-SHOWN_ACTIONS = 60
 FORMS = (
     "`look`, `inventory`, `go to RECEPTACLE`, `open RECEPTACLE`, `close RECEPTACLE`, "
     "`take OBJECT from RECEPTACLE`, `move OBJECT to RECEPTACLE`, `clean OBJECT with RECEPTACLE`, "
@@ -73,11 +73,8 @@ class Alfworld(Environment):
     @action
     def valid_commands(self, containing: str = "") -> list[str]:
         """List commands that are possible now and contain these words; costs nothing. At most 60 are listed."""
-        words = containing.lower().split()
         commands: list[str] = self._game.state["admissible_commands"]
-        return [text for text in commands if all(word in text.lower() for word in words)][
-            :SHOWN_ACTIONS
-        ]
+        return commands_with(commands, containing)
 
 
 class _Game:

@@ -13,10 +13,10 @@ from typing import Any
 from agentflow import Environment, action
 from agentflow.environments import ActionTaken, Move
 from agentflow.errors import InputError, MissingExtraError
+from agentflow_tools.commands import commands_with
 from agentflow_tools.java import Jvm
 
 READING = re.compile(rb"(temperature of )-?\d+")
-SHOWN_ACTIONS = 60
 FEATURE = "ScienceWorld"
 
 
@@ -119,11 +119,8 @@ class ScienceWorld(Environment):
     def valid_commands(self, containing: str = "") -> list[str]:
         """List commands that are possible here and contain these words, such as `pick up` or `thermometer`; costs nothing. At most 60 are listed, so ask for something."""
         listed = json.loads(self._world.getValidActionObjectCombinationsJSON())["validActions"]
-        words = containing.lower().split()
         commands = sorted({found["action"] for found in listed})
-        return [text for text in commands if all(word in text.lower() for word in words)][
-            :SHOWN_ACTIONS
-        ]
+        return commands_with(commands, containing)
 
 
 def _machine() -> Jvm:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from agentflow import Environment, action
 from agentflow.environments import Move
 from agentflow.errors import InputError, MissingExtraError
+from agentflow_tools.commands import commands_with
 from agentflow_tools.java import Jvm
 
 Game = Literal[
@@ -25,7 +26,6 @@ Game = Literal[
 ]
 Fold = Literal["train", "dev", "test"]
 FEATURE = "TextWorld Express"
-SHOWN_ACTIONS = 60
 FIRST_SEEDS: dict[Fold, int] = {"train": 0, "dev": 10_000, "test": 20_000}
 SEEDS = 1_000  # of each fold
 
@@ -101,11 +101,8 @@ class TextWorldExpress(Environment):
     @action
     def valid_commands(self, containing: str = "") -> list[str]:
         """List commands that are possible now and contain these words; costs nothing. At most 60 are listed."""
-        words = containing.lower().split()
         commands = sorted(set(self._state["validActions"]))
-        return [text for text in commands if all(word in text.lower() for word in words)][
-            :SHOWN_ACTIONS
-        ]
+        return commands_with(commands, containing)
 
     def _begun(self, game: Game, parameters: str, seed: int, fold: Fold) -> dict[str, Any]:
         if problem := self._world.load(game, parameters):
