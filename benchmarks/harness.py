@@ -18,9 +18,9 @@ from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 import anyio
-from agentflow_evals.evaluator import Evaluator
 from agentflow_evals.opening import OpenSuite, open_suite
 from agentflow_evals.plan import Contender, Entrant, plan_for
+from agentflow_evals.running.evaluator import Evaluator
 from agentflow_evals.suite import Sample, Suite
 from openai import AsyncOpenAI
 from rich.console import Console

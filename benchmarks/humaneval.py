@@ -12,14 +12,14 @@ import shlex
 import sys
 
 import anyio
+from agentflow_evals.analysis.tables import summarise
 from agentflow_evals.cli.progress import EvaluationProgress
 from agentflow_evals.cli.wanted import contenders, surroundings
-from agentflow_evals.evaluator import Evaluator
 from agentflow_evals.opening import open_suite
 from agentflow_evals.plan import Entrant, picked, plan_for
-from agentflow_evals.reading import read_evaluation
 from agentflow_evals.reports.terminal import print_report
-from agentflow_evals.tables import summarise
+from agentflow_evals.running.evaluator import Evaluator
+from agentflow_evals.running.reading import read_evaluation
 from rich.console import Console
 
 from agentflow.models.protocol import Model

@@ -9,16 +9,16 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from agentflow_evals.analysis.tables import summarise
 from agentflow_evals.outcome import Measures, Outcome, Status
 from agentflow_evals.plan import Contender, Entrant, EvaluationPlan, SuiteUsed
 from agentflow_evals.record import Evaluation
 from agentflow_evals.reports import labels, plots
-from agentflow_evals.reports.about import command_of
+from agentflow_evals.reports.command import command_of
 from agentflow_evals.reports.markup import Markup, tag
 from agentflow_evals.reports.page import write_page
 from agentflow_evals.reports.scales import Linear, log_scale
 from agentflow_evals.reports.style import STYLE
-from agentflow_evals.tables import summarise
 from hypothesis import given
 from hypothesis import strategies as st
 

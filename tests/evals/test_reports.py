@@ -1,6 +1,7 @@
 """Reports as people and programs read them, and the command that writes them."""
 
 import csv
+import html
 import io
 import json
 import re
@@ -8,15 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from agentflow_evals.analysis.tables import summarise
 from agentflow_evals.cli.report import report as command
-from agentflow_evals.evaluator import Evaluator
 from agentflow_evals.formats.outcomes_jsonl import write
 from agentflow_evals.record import Evaluation
 from agentflow_evals.reports.delimited import csv_text, json_lines, lines_of, outcome_lines
+from agentflow_evals.reports.facts import facts
 from agentflow_evals.reports.markdown import markdown
+from agentflow_evals.reports.page import write_page
 from agentflow_evals.reports.parquet import parquet_bytes
 from agentflow_evals.reports.terminal import print_report
-from agentflow_evals.tables import summarise
+from agentflow_evals.running.evaluator import Evaluator
 from click.testing import CliRunner, Result
 from rich.console import Console
 
@@ -127,10 +130,26 @@ def test_markdown_is_tables_and_how_they_were_made() -> None:
         "**command**: `agentflow eval sums -p direct,recode`",
         "**machine**: Linux, 2 cores",
         "**seed**: 7",
-        "digest d1",
-        "finished",
+        "digest of the samples d1",
+        "finished 2023-11-14 22:14 UTC after 1 min 30 s",
     ):
         assert fact in made
+
+
+def test_the_page_and_markdown_say_the_same_of_what_was_run() -> None:
+    report = summarise(found())
+    page = html.unescape(re.sub("<[^>]+>", "\n", write_page(found(), report)))
+    text = markdown(report, found()).replace("\\", "")
+    for fact in facts(found()):
+        assert f"**{fact.name}**: " in text
+        for line in fact.lines:
+            assert line in page
+            assert line in text
+
+
+def test_a_time_that_is_none_is_left_out() -> None:
+    odd = found(started_at=1.0, ended_at=1e18)
+    assert "finished after " in shown(odd)
 
 
 def test_a_csv_of_rows_reads_back_and_has_nothing_where_nothing_is_known() -> None:

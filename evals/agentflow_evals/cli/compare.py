@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from agentflow_evals.analysis.comparing import Comparison
+from agentflow_evals.analysis.comparing import compare as compared
 from agentflow_evals.cli.given import deliver, evaluation_named
-from agentflow_evals.comparing import Comparison
-from agentflow_evals.comparing import compare as compared
 from agentflow_evals.reports.delimited import comparison_lines, csv_text, json_lines
 from agentflow_evals.reports.markdown import comparison_markdown
 from agentflow_evals.reports.terminal import WIDTH, print_comparison

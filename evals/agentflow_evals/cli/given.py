@@ -10,8 +10,8 @@ import click
 from agentflow.errors import EvaluationError
 from agentflow.wholefile import whole_file
 from agentflow_evals.formats.reading import read
-from agentflow_evals.reading import read_evaluation
 from agentflow_evals.record import Evaluation
+from agentflow_evals.running.reading import read_evaluation
 
 
 def evaluation_named(given: str, journal: str | None) -> Evaluation:

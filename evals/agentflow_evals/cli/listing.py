@@ -10,7 +10,7 @@ from rich.text import Text
 
 from agentflow.cli.words import clean, seconds
 from agentflow_evals.plan import Contender, Entrant
-from agentflow_evals.reading import evaluations, read_evaluation
+from agentflow_evals.running.reading import evaluations, read_evaluation
 
 
 @click.command(name="list")

@@ -9,7 +9,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from agentflow.cli.words import clean, dollars, seconds
+from agentflow.cli.words import clean, dollars, seconds, tokens
 from agentflow_evals.outcome import Outcome
 from agentflow_evals.plan import EvaluationPlan
 
@@ -85,7 +85,7 @@ class EvaluationProgress:
 
     def line(self) -> str:
         """Return pace and spending in words."""
-        parts = [f"{self._tokens:,} tok"]
+        parts = [tokens(self._tokens)]
         if self._spent != 0:
             parts.append(dollars(self._spent))
         live = self._done - self._known

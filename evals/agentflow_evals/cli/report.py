@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from agentflow_evals.analysis.tables import Report, summarise
 from agentflow_evals.cli.given import deliver, evaluation_named
 from agentflow_evals.record import Evaluation
 from agentflow_evals.reports.delimited import csv_text, json_lines, lines_of, outcome_lines
@@ -13,7 +14,6 @@ from agentflow_evals.reports.markdown import markdown
 from agentflow_evals.reports.page import write_page
 from agentflow_evals.reports.parquet import parquet_bytes
 from agentflow_evals.reports.terminal import WIDTH, print_report
-from agentflow_evals.tables import Report, summarise
 
 FORMS = ("table", "md", "csv", "json", "parquet", "html")
 OF_LINES = ("csv", "json", "parquet")

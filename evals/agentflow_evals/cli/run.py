@@ -16,16 +16,17 @@ from agentflow.cli.stopping import until_stopped
 from agentflow.cli.words import clean
 from agentflow.errors import AgentflowError, BudgetExceededError
 from agentflow.runner import new_run_id
+from agentflow_evals.analysis.tables import summarise
 from agentflow_evals.checks import check_samples
 from agentflow_evals.cli.progress import EvaluationProgress
 from agentflow_evals.cli.wanted import budget_of, contenders, entrants, options_of, surroundings
-from agentflow_evals.evaluator import Evaluator
 from agentflow_evals.opening import OpenSuite, open_suite
 from agentflow_evals.plan import EvaluationPlan, picked, plan_for
-from agentflow_evals.reading import read_evaluation
 from agentflow_evals.record import Evaluation
+from agentflow_evals.reports.facts import size
 from agentflow_evals.reports.terminal import print_report
-from agentflow_evals.tables import summarise
+from agentflow_evals.running.evaluator import Evaluator
+from agentflow_evals.running.reading import read_evaluation
 
 SPENDING = ("usd", "tokens")
 OF_A_SAMPLE = tuple(Budget.model_fields)
@@ -169,11 +170,8 @@ class Job:
     def _announcement(self) -> str:
         plan = self._plan
         total = len(list(plan.cells()))
-        shape = f"{len(plan.samples)} samples x {len(plan.planners)} planners x {len(plan.models)} models"
-        times = f" x {plan.repeat}" if plan.repeat > 1 else ""
-        return (
-            f"{clean(plan.suite.shown, 60)}: {shape}{times} = {total} runs; evaluation {self._name}"
-        )
+        suite = clean(plan.suite.shown, 60)
+        return f"{suite}: {size(plan)} = {total} runs; evaluation {self._name}"
 
 
 async def _begun(suite: str | None, given: dict[str, Any], console: Console) -> Job:

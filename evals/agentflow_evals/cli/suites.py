@@ -21,7 +21,7 @@ from agentflow_evals.cli.wanted import options_of
 from agentflow_evals.opening import OpenSuite, open_suite
 from agentflow_evals.plan import digest_of
 from agentflow_evals.suite import Sample, Suite
-from agentflow_evals.suites.packaged import EXTRAS, SUITES
+from agentflow_evals.suites.packaged import EXTRAS, SUITES, PackagedSuite
 
 SHOWN = 20  # findings
 
@@ -124,6 +124,8 @@ def _options(kind: type[Suite]) -> Iterator[str]:
 
 def _needs(kind: type[Suite]) -> str:
     package: str | None = getattr(kind, "PACKAGE", None)
+    if issubclass(kind, PackagedSuite):
+        package = kind.FILE.package
     if package is not None and not _has(package):
         return f"pip install 'agentflow[{EXTRAS.get(package, SUITES)}]'"
     needed = [name for name, found in _parameters(kind) if found.default is found.empty]

@@ -25,8 +25,9 @@ class Prediction:
     """What is expected of a run with `parallelism` permits a model.
 
     `seconds` is the expectation, `low_s` to `high_s` where 90 % of runs end, `at_mean_s` the time with every
-    call at its mean. No run can be shorter than `critical_path_s` (permits for all) nor than `work_s` (the
-    sum of all attempts) over the permits. `utilisation` is the share of the permits' time that was used.
+    call at its mean. `work_s` is the sum of all attempts, `busiest_s` that of the model with most of them:
+    with every call at its mean no run is shorter than this over the permits, which each model has for itself,
+    nor than `critical_path_s` (permits for all). `utilisation` is the share of the permits' time that was used.
     """
 
     parallelism: int
@@ -36,6 +37,7 @@ class Prediction:
     at_mean_s: float
     critical_path_s: float
     work_s: float
+    busiest_s: float
     utilisation: float
     calls: int
     input_tokens: int
@@ -50,7 +52,7 @@ class Prediction:
     @property
     def bound_s(self) -> float:
         """The lower bound on `at_mean_s`."""
-        return max(self.critical_path_s, self.work_s / self.parallelism)
+        return max(self.critical_path_s, self.busiest_s / self.parallelism)
 
 
 def predict(
@@ -91,7 +93,8 @@ def _prediction(
     places = {name: place for place, name in enumerate(shape.parts)}
     ends = sorted(run.seconds for run in runs)
     seconds, outside = statistics.fmean(ends), round(BEYOND * len(ends))
-    room_s = parallelism * (len({job.pool for job in jobs} - {None}) or 1) * seconds
+    work = _work(jobs)
+    room_s = parallelism * (len(work) or 1) * seconds
     costs = [figures[call.model].cost_usd(call) for call in shape.calls]
     return Prediction(
         parallelism=parallelism,
@@ -100,13 +103,23 @@ def _prediction(
         high_s=ends[-1 - outside],
         at_mean_s=mean.seconds,
         critical_path_s=critical_path_s(jobs, [places[name] for name in shape.topological()]),
-        work_s=sum(job.attempt_s for job in jobs if job.pool is not None),
+        work_s=sum(work.values()),
+        busiest_s=max(work.values(), default=0.0),
         utilisation=statistics.fmean(run.held_s for run in runs) / room_s if room_s else 0.0,
         calls=len(shape.calls),
         input_tokens=sum(call.input_tokens for call in shape.calls),
         output_tokens=sum(call.output_tokens for call in shape.calls),
         cost_usd=None if None in costs else sum(cost for cost in costs if cost is not None),
     )
+
+
+def _work(jobs: Sequence[Job]) -> dict[str, float]:
+    """Return for each model the sum of its attempts, in seconds."""
+    found: dict[str, float] = {}
+    for job in jobs:
+        if job.pool is not None:
+            found[job.pool] = found.get(job.pool, 0.0) + job.attempt_s
+    return found
 
 
 def _by_model(shape: Shape, figures: Figures) -> dict[str, CallFigures]:

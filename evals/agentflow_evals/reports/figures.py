@@ -6,13 +6,13 @@ Owns which planner has which colour and which model which shape, the same in eve
 from collections import Counter
 from collections.abc import Sequence
 
-from agentflow_evals import curves as budgets
+from agentflow_evals.analysis import curves as budgets
+from agentflow_evals.analysis.tables import Report, Row
 from agentflow_evals.record import Evaluation
 from agentflow_evals.reports import numbers, plots, svg
 from agentflow_evals.reports.markup import Markup, cut, tag
 from agentflow_evals.reports.matrix import columns
 from agentflow_evals.reports.sections import scroll, swatch
-from agentflow_evals.tables import Report, Row
 
 LABEL_CHARS = 80
 

@@ -7,19 +7,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from agentflow.cli.words import clean
-from agentflow_evals.comparing import Comparison
-from agentflow_evals.curves import Curve, budgets_of
-from agentflow_evals.pairing import Difference
+from agentflow_evals.analysis.comparing import Comparison
+from agentflow_evals.analysis.curves import Curve, budgets_of
+from agentflow_evals.analysis.pairing import Difference
+from agentflow_evals.analysis.statistics import Interval
+from agentflow_evals.analysis.tables import Report, Row
 from agentflow_evals.reports.numbers import (
     UNKNOWN,
+    bounds,
+    change,
     count,
     p_value,
     percent,
+    ratio,
     short_count,
+    short_counts,
+    short_times,
     usd,
 )
-from agentflow_evals.statistics import Interval
-from agentflow_evals.tables import Report, Row, Spread
 
 LABEL_CHARACTERS = 26
 
@@ -69,10 +74,10 @@ def costs(report: Report, rows: Sequence[Row]) -> Grid:
         ("x", lambda row: _ratio(report, row)),
         ("tok/solved", lambda row: count(estimate(row.tokens_per_solved))),
         ("$/solved", lambda row: usd(row.cost_per_solved_usd)),
-        ("time", lambda row: spread(row.seconds)),
-        ("path", lambda row: spread(row.critical_path_s)),
-        ("depth", lambda row: form(row.depth)),
-        ("breadth", lambda row: form(row.breadth)),
+        ("time", lambda row: short_times(row.seconds)),
+        ("path", lambda row: short_times(row.critical_path_s)),
+        ("depth", lambda row: short_counts(row.depth)),
+        ("breadth", lambda row: short_counts(row.breadth)),
     ]
     return _grid([column for column in columns if column[0] != "x" or report.pairs], rows)
 
@@ -114,14 +119,14 @@ def comparison(found: Comparison) -> Grid:
             str(one.pair.samples),
             percent(one.before.estimate),
             percent(one.after.estimate),
-            points(difference.interval),
+            change(difference.interval),
             f"+{one.pair.wins} -{one.pair.losses}",
             p_value(difference.p),
             p_value(difference.p_holm),
-            times(one.pair.tokens_ratio),
+            ratio(one.pair.tokens_ratio),
         ]
         score = one.pair.score
-        cells += [points(score.interval), p_value(score.p_holm)] if score else []
+        cells += [change(score.interval), p_value(score.p_holm)] if score else []
         rows.append(tuple(cells))
     headings = (
         "planner, model",
@@ -169,44 +174,6 @@ def estimate(interval: Interval | None) -> float | None:
     return None if interval is None else interval.estimate
 
 
-def bounds(interval: Interval | None) -> str:
-    """Return the bounds of a share, in per cent."""
-    if interval is None:
-        return UNKNOWN
-    return f"{100 * interval.low:.1f} to {100 * interval.high:.1f}"
-
-
-def points(interval: Interval) -> str:
-    """Return a difference of shares with its bounds, in percentage points."""
-    low, high = 100 * interval.low, 100 * interval.high
-    return f"{100 * interval.estimate:+.1f} ({low:+.1f} to {high:+.1f})"
-
-
-def times(ratio: float | None) -> str:
-    """Return how many times as much."""
-    return UNKNOWN if ratio is None else f"{ratio:.2f}"
-
-
-def spread(found: Spread | None) -> str:
-    """Return median and 95th percentile of a time."""
-    return UNKNOWN if found is None else f"{span(found.median)}/{span(found.p95)}"
-
-
-def span(seconds: float) -> str:
-    """Return a time in at most six characters."""
-    if seconds < 10:
-        return f"{seconds:.2f}s" if seconds < 1 else f"{seconds:.1f}s"
-    if seconds < 60:
-        return f"{seconds:.0f}s"
-    minutes, left = divmod(round(seconds), 60)
-    return f"{minutes}m{left:02}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02}m"
-
-
-def form(found: Spread | None) -> str:
-    """Return median and most of a count."""
-    return UNKNOWN if found is None else f"{found.median:g}/{found.largest:g}"
-
-
 def _against(report: Report) -> list[Column]:
     def told(say: Callable[[Difference], str]) -> Callable[[Row], str]:
         def cell(row: Row) -> str:
@@ -236,7 +203,7 @@ def _ratio(report: Report, row: Row) -> str:
     if row.planner == report.baseline:
         return "1"
     pair = report.pair(row)
-    return times(None if pair is None else pair.tokens_ratio)
+    return ratio(None if pair is None else pair.tokens_ratio)
 
 
 def _share(row: Row | None) -> str:

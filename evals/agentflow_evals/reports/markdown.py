@@ -7,13 +7,14 @@ import re
 from collections.abc import Iterator
 
 from agentflow.cli.words import clean
-from agentflow_evals.comparing import Comparison
-from agentflow_evals.curves import curves_of
+from agentflow_evals.analysis.comparing import Comparison
+from agentflow_evals.analysis.curves import curves_of
+from agentflow_evals.analysis.tables import Report
 from agentflow_evals.record import Evaluation
 from agentflow_evals.reports import facts, grids
+from agentflow_evals.reports.facts import Fact
 from agentflow_evals.reports.grids import Grid
 from agentflow_evals.reports.numbers import percent
-from agentflow_evals.tables import Report
 
 CHANGES = ("sample", "before", "after")
 _SPECIAL = re.compile(r"([\\`*\[\]<>#|~&]|(?<!\w)_|_(?!\w))")
@@ -25,7 +26,7 @@ def markdown(report: Report, evaluation: Evaluation) -> str:
 
 
 def _blocks(report: Report, evaluation: Evaluation) -> Iterator[str]:
-    yield f"## {escaped(evaluation.plan.suite.shown)}: {facts.size(evaluation)}"
+    yield f"## {escaped(evaluation.plan.suite.shown)}: {facts.size(evaluation.plan)}"
     curves = curves_of(evaluation)
     for model in dict.fromkeys(row.model for row in report.rows):
         rows = [row for row in report.rows if row.model == model]
@@ -41,9 +42,10 @@ def _blocks(report: Report, evaluation: Evaluation) -> Iterator[str]:
     if said:
         yield f"**{escaped(said)}**"
     yield "\n".join(f"- {escaped(line)}" for line in grids.legend(report))
-    made = (f"- **{name}**: {_value(name, value)}" for name, value in facts.how_made(evaluation))
     yield "How it was made:"
-    yield "\n".join(made)
+    yield "\n".join(
+        f"- **{escaped(fact.name)}**: {_value(fact)}" for fact in facts.facts(evaluation)
+    )
 
 
 def comparison_markdown(found: Comparison) -> str:
@@ -70,8 +72,10 @@ def escaped(text: str) -> str:
     return _SPECIAL.sub(r"\\\1", text)
 
 
-def _value(name: str, value: str) -> str:
-    return f"`{value.replace('`', chr(39))}`" if name == "command" else escaped(value)
+def _value(fact: Fact) -> str:
+    if fact.name == facts.COMMAND:
+        return f"`{fact.lines[0].replace('`', chr(39))}`"
+    return escaped("; ".join(fact.lines))
 
 
 def _table(grid: Grid) -> str:

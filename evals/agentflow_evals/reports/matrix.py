@@ -54,7 +54,7 @@ def matrix(evaluation: Evaluation) -> Markup:
         )
         for sample in samples
     ]
-    caption = f"{len(samples):,} samples under {len(across):,} combinations of planner and model"
+    caption = f"{numbers.count(len(samples))} samples under {numbers.count(len(across))} combinations of planner and model"
     return tag(
         "table",
         caption_of(caption),
@@ -145,7 +145,7 @@ def _sign(kind: str, outcomes: Sequence[Outcome]) -> str:
         passed = sum(outcome.passed for outcome in counted)
         return f"{passed}/{len(counted)}"
     if kind == "partly":
-        return f"{counted[0].value:.2f}"
+        return numbers.ratio(counted[0].value)
     return SIGNS[kind]
 
 

@@ -5,16 +5,15 @@ elsewhere, and its own policy forbids both. Everything that came from a model, a
 by the way elements are made.
 """
 
+from agentflow_evals.analysis.tables import Report, Row
 from agentflow_evals.record import Evaluation
-from agentflow_evals.reports import numbers, sections
-from agentflow_evals.reports.about import circumstances, facts
+from agentflow_evals.reports import facts, numbers, sections
+from agentflow_evals.reports.facts import Fact
 from agentflow_evals.reports.figures import Figures
 from agentflow_evals.reports.markup import Child, Markup, cut, join, tag
 from agentflow_evals.reports.matrix import legend, matrix
-from agentflow_evals.reports.numbers import TIMES
 from agentflow_evals.reports.sections import scroll
 from agentflow_evals.reports.style import POLICY, STYLE
-from agentflow_evals.tables import Report, Row
 
 NAME_CHARS = 120
 
@@ -29,9 +28,9 @@ def write_page(evaluation: Evaluation, report: Report) -> str:
         tag(
             "header",
             tag("h1", f"Evaluation of {name}"),
-            tag("p", _size(evaluation, report), tag("br"), circumstances(evaluation)),
+            tag("p", _size(evaluation, report), tag("br"), facts.circumstances(evaluation)),
             _best(report),
-            _warning(evaluation, report),
+            _warning(evaluation),
             tag("nav", links, aria_label="sections"),
         ),
         tag("main", [_section(*part) for part in parts]),
@@ -61,7 +60,7 @@ def _parts(evaluation: Evaluation, report: Report) -> list[tuple[str, str, Child
         ("forms", "Depth and breadth", _forms(figures)),
         ("samples", "Every sample", _matrix(evaluation)),
         ("unsolved", "Not solved", tables.unsolved(evaluation)),
-        ("about", "What was run", facts(evaluation)),
+        ("about", "What was run", _about(evaluation)),
     ]
 
 
@@ -71,12 +70,9 @@ def _section(anchor: str, heading: str, content: Child) -> Markup:
 
 
 def _size(evaluation: Evaluation, report: Report) -> str:
-    plan = evaluation.plan
-    repeats = f" {TIMES} {plan.repeat:,} repeats" if plan.repeat > 1 else ""
+    plan, runs = evaluation.plan, sum(row.planned for row in report.rows)
     return (
-        f"{_number(len(plan.planners), 'planner')} {TIMES} {_number(len(plan.models), 'model')} {TIMES} "
-        f"{_number(len(plan.samples), 'sample')}{repeats} = "
-        f"{_number(sum(row.planned for row in report.rows), 'run')}, seed {plan.seed}, "
+        f"{facts.size(plan, numbers.TIMES)} = {numbers.counted(runs, 'run')}, seed {plan.seed}, "
         f"evaluation {cut(evaluation.id, NAME_CHARS)}"
     )
 
@@ -94,27 +90,20 @@ def _best(report: Report) -> Markup | None:
     best = min(rated, key=rank)
     assert best.rate is not None, "rated"
     name = tag("b", cut(f"{best.planner} with {best.model}", NAME_CHARS))
-    bounds = f"{100 * best.rate.low:.1f} to {numbers.percent(best.rate.high)}"
-    rate = numbers.percent(best.rate.estimate)
+    rate = f"{numbers.percent(best.rate.estimate)} ({numbers.bounds(best.rate)} %)"
     return tag(
         "p",
         "Most solved: ",
         name,
-        f", {rate} ({bounds}) at {numbers.count(best.tokens)} tokens a sample.",
+        f", {rate} at {numbers.count(best.tokens)} tokens a sample.",
     )
 
 
-def _warning(evaluation: Evaluation, report: Report) -> Markup | None:
-    said = []
-    if report.missing:
-        planned = sum(row.planned for row in report.rows)
-        errors = f" ({_number(report.errors, 'error')} among them)" if report.errors else ""
-        said.append(
-            f"{report.missing:,} of {planned:,} runs have no outcome that counts{errors}: "
-            "rates are of the others."
-        )
-    if evaluation.ended_at is None:
-        said.append("The evaluation has not ended.")
+def _warning(evaluation: Evaluation) -> Markup | None:
+    missing = facts.missing(evaluation)
+    ended = "" if evaluation.ended_at is not None else "The evaluation has not ended."
+    rates = "Rates are of the runs that count." if missing else ""
+    said = [part for part in (ended, rates, missing) if part]
     return tag("p", " ".join(said), class_="warning", role="note") if said else None
 
 
@@ -147,5 +136,14 @@ def _matrix(evaluation: Evaluation) -> Markup:
     return join([legend(), scroll("every sample", matrix(evaluation), class_="scroll tall")])
 
 
-def _number(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+def _about(evaluation: Evaluation) -> Markup:
+    terms = [(tag("dt", fact.name), tag("dd", _lines(fact))) for fact in facts.facts(evaluation)]
+    return tag("dl", terms)
+
+
+def _lines(fact: Fact) -> Markup:
+    if fact.name == facts.COMMAND:
+        return tag("pre", fact.lines)
+    if len(fact.lines) == 1:
+        return join(fact.lines)
+    return tag("ul", [tag("li", line) for line in fact.lines])

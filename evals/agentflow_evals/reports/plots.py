@@ -193,7 +193,7 @@ def _bar(across: Linear, up: Linear, place: int, share: float, total: int, says:
         height=up(0) - top,
         class_="bar",
     )
-    percent = svg.words(across(place + 0.5), top - 2, f"{100 * share:.0f}", "tick middle")
+    percent = svg.words(across(place + 0.5), top - 2, numbers.hundredths(share), "tick middle")
     return tag("g", bar, percent)
 
 

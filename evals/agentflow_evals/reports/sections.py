@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from agentflow.data import Data
+from agentflow_evals.analysis.pairing import BySample, Pair, by_sample, solved_rate
+from agentflow_evals.analysis.statistics import Interval
+from agentflow_evals.analysis.tables import Report, Row, Spread, rate_of
 from agentflow_evals.outcome import Outcome
-from agentflow_evals.pairing import BySample, Pair, by_sample, solved_rate
 from agentflow_evals.record import Evaluation
 from agentflow_evals.reports import numbers, svg
 from agentflow_evals.reports.markup import Child, Markup, breakable, cut, tag
 from agentflow_evals.reports.matrix import caption_of, columns, heading
-from agentflow_evals.statistics import Interval
-from agentflow_evals.tables import Report, Row, Spread, rate_of
 
 MAX_LISTED = 500
 LABEL_CHARS = 80
@@ -51,7 +51,7 @@ def pairs(report: Report) -> Markup:
     names += ["p", "p (Holm)", "test", *(["score", "p (Holm)"] if report.is_fractional else [])]
     left_out = sum(pair.left_out for pair in report.pairs)
     caption = "Pairs are samples that both sides have an outcome for" + (
-        f"; {left_out:,} samples of one side only are left out." if left_out else "."
+        f"; {numbers.count(left_out)} samples of one side only are left out." if left_out else "."
     )
     rows = [_pair(pair, scored=report.is_fractional) for pair in report.pairs]
     return tag("table", caption_of(caption), _head(names, 3), tag("tbody", rows))
@@ -87,7 +87,11 @@ def unsolved(evaluation: Evaluation) -> Markup | None:
         return None
     names = ["sample", "planner", "reason", "answer", "expected", "what", "tokens", "run"]
     shown = found[:MAX_LISTED]
-    more = f"The first {len(shown):,} of {len(found):,}. " if len(found) > len(shown) else ""
+    more = (
+        f"The first {numbers.count(len(shown))} of {numbers.count(len(found))}. "
+        if len(found) > len(shown)
+        else ""
+    )
     caption = f"{more}A run opens with: agentflow show RUN"
     table = tag(
         "table",
@@ -97,7 +101,7 @@ def unsolved(evaluation: Evaluation) -> Markup | None:
     )
     return tag(
         "details",
-        tag("summary", f"{len(found):,} runs with their reasons"),
+        tag("summary", f"{numbers.count(len(found))} runs with their reasons"),
         scroll("unsolved", table),
     )
 
@@ -123,10 +127,10 @@ def _columns(report: Report) -> list[Column]:
 
 
 def _solving(report: Report) -> Iterator[Column]:
-    yield "solved", lambda row: f"{row.solved:,}/{row.counted:,}"
+    yield "solved", lambda row: f"{numbers.count(row.solved)}/{numbers.count(row.counted)}"
     yield RATE, lambda row: _rate(row.rate)
     if report.is_fractional:
-        yield "score", lambda row: _interval(row.score, _score)
+        yield "score", lambda row: _interval(row.score, numbers.score)
     for k in sorted({k for row in report.rows for k in row.pass_at}):
         yield f"pass@{k}", partial(_pass_at, k)
 
@@ -183,8 +187,8 @@ def _summary_row(row: Row, columns: Sequence[Column], style: Style, best: float 
 def _pair(pair: Pair, *, scored: bool) -> Markup:
     cells: list[Child] = [
         numbers.count(pair.samples),
-        f"+{pair.wins:,}",
-        f"{numbers.MINUS}{pair.losses:,}",
+        f"+{numbers.count(pair.wins)}",
+        f"{numbers.MINUS}{numbers.count(pair.losses)}",
         _interval(pair.solved.interval, _points),
         numbers.p_value(pair.solved.p),
         numbers.p_value(pair.solved.p_holm),
@@ -192,7 +196,7 @@ def _pair(pair: Pair, *, scored: bool) -> Markup:
     ]
     if scored:
         score = pair.score
-        cells.append(_interval(score.interval if score else None, _signed))
+        cells.append(_interval(score.interval if score else None, _score_change))
         cells.append(numbers.p_value(score.p_holm if score else None))
     labels = [
         tag("td", breakable(text, LABEL_CHARS), class_="text")
@@ -231,11 +235,7 @@ def _rate_among(samples: Sequence[str], runs: BySample, seed: int) -> Interval |
 def _rate(interval: Interval | None) -> Child:
     if interval is None:
         return numbers.UNKNOWN
-    return [numbers.percent(interval.estimate), tag("small", _bounds(interval))]
-
-
-def _bounds(interval: Interval) -> str:
-    return f"{100 * interval.low:.1f} to {numbers.percent(interval.high)}"
+    return [numbers.percent(interval.estimate), tag("small", f"{numbers.bounds(interval)} %")]
 
 
 def _interval(interval: Interval | None, write: Callable[[float], str]) -> Child:
@@ -247,17 +247,12 @@ def _interval(interval: Interval | None, write: Callable[[float], str]) -> Child
     ]
 
 
-def _score(value: float) -> str:
-    return f"{value:.3f}"
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.3f}".replace("-", numbers.MINUS)
-
-
 def _points(value: float) -> str:
-    """Return a difference of rates in percentage points."""
-    return f"{100 * value:+.1f}".replace("-", numbers.MINUS)
+    return numbers.minus(numbers.points(value))
+
+
+def _score_change(value: float) -> str:
+    return numbers.minus(numbers.score_change(value))
 
 
 def _spread(spread: Spread | None) -> Child:

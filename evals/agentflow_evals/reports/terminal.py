@@ -11,13 +11,13 @@ from rich.table import Table
 from rich.text import Text
 
 from agentflow.cli.words import clean
-from agentflow_evals.comparing import Compared, Comparison
-from agentflow_evals.curves import curves_of
+from agentflow_evals.analysis.comparing import Compared, Comparison
+from agentflow_evals.analysis.curves import curves_of
+from agentflow_evals.analysis.statistics import Interval
+from agentflow_evals.analysis.tables import Report, Row
 from agentflow_evals.record import Evaluation
 from agentflow_evals.reports import facts, grids
 from agentflow_evals.reports.grids import Grid
-from agentflow_evals.statistics import Interval
-from agentflow_evals.tables import Report, Row
 
 WIDTH = 100
 GAP = 2
@@ -80,7 +80,9 @@ def _print_changes(console: Console, one: Compared) -> None:
 
 
 def _print_head(console: Console, evaluation: Evaluation) -> None:
-    _say(console, f"{clean(evaluation.plan.suite.shown, 60)}: {facts.size(evaluation)}", "bold")
+    _say(
+        console, f"{clean(evaluation.plan.suite.shown, 60)}: {facts.size(evaluation.plan)}", "bold"
+    )
     line = f"evaluation {clean(evaluation.id, 60)}, {facts.state(evaluation)}"
     _say(console, f"{line}, seed {evaluation.plan.seed}", "dim")
 

@@ -7,10 +7,10 @@ from typing import Any
 from pydantic import Field
 
 from agentflow.engine.trials import examine
-from agentflow.errors import ProgramError
 from agentflow.sandbox.names import parse
 from agentflow.sandbox.workers.protocol import Examination, TrialLimits
 from agentflow_evals.scorer import Options, Score, check_python, read_options, verdict
+from agentflow_evals.scorers.confined import not_python
 
 
 class CodeTestsOptions(Options):
@@ -36,13 +36,9 @@ async def code_tests(output: Any, options: dict[str, Any]) -> Score:
     """
     wanted = read_options(CodeTestsOptions, "code_tests", options)
     check_python("code_tests", "tests", wanted.tests)
-    if not isinstance(output, str):
-        return verdict(False, "the answer is not Python source text")
-    try:
-        tree = parse(output)
-    except ProgramError as error:
-        return verdict(False, f"the answer is not Python: {error.report}")
-    own = {node.name: node.name for node in tree.body if isinstance(node, _FUNCTIONS)}
+    if problem := not_python(output):
+        return verdict(False, problem)
+    own = {node.name: node.name for node in parse(output).body if isinstance(node, _FUNCTIONS)}
     missing = [name for name in wanted.names.values() if name not in own]
     if missing:
         return verdict(False, f"the answer defines no function `{missing[0]}`")

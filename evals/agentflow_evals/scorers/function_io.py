@@ -12,13 +12,13 @@ from pydantic import Field
 
 from agentflow.data import Data
 from agentflow.engine.trials import observe
-from agentflow.errors import ProgramError
-from agentflow.sandbox.names import parse
 from agentflow.sandbox.workers.protocol import Observation, Trial, TrialLimits
 from agentflow_evals.scorer import Options, Score, read_options, shown, verdict
+from agentflow_evals.scorers.confined import ConfinedOptions, not_python, not_returned
 from agentflow_evals.scorers.exact import difference
 
 _VALUE_BYTES = 16 << 20
+_SPARE_S = 5.0  # for the process itself, so that no call is cut short that is within its own time
 
 
 class Call(Options):
@@ -28,18 +28,21 @@ class Call(Options):
     returns: Data
 
 
-class FunctionIoOptions(Options):
-    """`calls`; `prelude` is Python before the answer (imports); `seconds` is the time for each call.
+class FunctionIoOptions(ConfinedOptions):
+    """`calls`; tuples count as lists.
 
-    Tuples count as lists. Floats may be off by `tolerance`, absolute or relative.
+    `total_seconds` is the time for loading the answer and all calls together; without it, each of them has
+    its `seconds`, however many there are.
     """
 
     calls: tuple[Call, ...] = Field(min_length=1)
-    prelude: str = ""
-    tolerance: float = Field(default=0.0, ge=0, allow_inf_nan=False)
-    seconds: float = Field(default=10.0, gt=0, le=600, allow_inf_nan=False)
-    total_seconds: float = Field(default=120.0, gt=0, le=3600, allow_inf_nan=False)
-    memory_bytes: int = Field(default=1 << 30, gt=0)
+    total_seconds: float | None = Field(default=None, gt=0, le=3600, allow_inf_nan=False)
+
+    @property
+    def limit(self) -> str:
+        """The time of a call, in words."""
+        in_all = f", or all calls more than {self.total_seconds:g} s" if self.total_seconds else ""
+        return f"{self.seconds:g} s{in_all}"
 
 
 async def function_io(output: Any, options: dict[str, Any]) -> Score:
@@ -50,17 +53,13 @@ async def function_io(output: Any, options: dict[str, Any]) -> Score:
         SandboxUnavailableError: Nothing can confine code on this machine.
     """
     wanted = read_options(FunctionIoOptions, "function_io", options)
-    if not isinstance(output, str):
-        return verdict(False, "the answer is not Python source text")
-    try:
-        parse(output)
-    except ProgramError as error:
-        return verdict(False, f"the answer is not Python: {error.report}")
+    if problem := not_python(output):
+        return verdict(False, problem)
     seen = await observe(_trial(output, wanted), name="calls")
     if seen.failure is not None:
         return verdict(False, shown(seen.failure.report))
     for call, found in zip(wanted.calls, seen.observations, strict=True):
-        if problem := _problem(found, call, wanted.tolerance):
+        if problem := _problem(found, call, wanted):
             return verdict(False, f"{shown(call.call)}: {problem}")
     return verdict(True, f"all {len(wanted.calls)} calls returned the right value")
 
@@ -68,7 +67,7 @@ async def function_io(output: Any, options: dict[str, Any]) -> Score:
 def _trial(source: str, wanted: FunctionIoOptions) -> Trial:
     limits = TrialLimits(
         call_s=wanted.seconds,
-        total_s=wanted.total_seconds,
+        total_s=wanted.total_seconds or (1 + len(wanted.calls)) * wanted.seconds + _SPARE_S,
         memory_bytes=wanted.memory_bytes,
         value_bytes=_VALUE_BYTES,
     )
@@ -76,15 +75,14 @@ def _trial(source: str, wanted: FunctionIoOptions) -> Trial:
     return Trial(source=f"{wanted.prelude}\n{source}", calls=calls, limits=limits)
 
 
-def _problem(found: Observation, call: Call, tolerance: float) -> str:
-    if found.outcome != "returned":
-        failure = found.failure
-        return shown(f"{failure.type}: {failure.message}") if failure else found.outcome
+def _problem(found: Observation, call: Call, wanted: FunctionIoOptions) -> str:
+    if problem := not_returned(found, wanted.limit):
+        return problem
     try:
         value = decoded(found.value)
     except ValueError as error:
         return str(error)
-    if tolerance and _close(value, call.returns, tolerance):
+    if wanted.tolerance and _close(value, call.returns, wanted.tolerance):
         return ""
     return difference(value, call.returns, "the value")
 

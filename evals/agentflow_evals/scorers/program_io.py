@@ -15,10 +15,10 @@ from typing import Any, Literal
 from pydantic import Field
 
 from agentflow.engine.trials import observe
-from agentflow.errors import ProgramError
 from agentflow.sandbox.names import parse
-from agentflow.sandbox.workers.protocol import Observation, Observed, Trial, TrialLimits
+from agentflow.sandbox.workers.protocol import Observed, Trial, TrialLimits
 from agentflow_evals.scorer import Options, Score, read_options, shown, verdict
+from agentflow_evals.scorers.confined import ConfinedOptions, not_python, not_returned
 
 MOST_KEPT_BYTES = 64 << 20
 _SLACK_BYTES = 64 << 10
@@ -52,20 +52,14 @@ class Case(Options):
     outputs: tuple[str, ...] = Field(min_length=1)
 
 
-class ProgramIoOptions(Options):
+class ProgramIoOptions(ConfinedOptions):
     """`cases`, and how outputs are compared.
 
     `lines`: line by line without spaces around them, numbers in a line by value. `tokens`: word by word.
-    Numbers may be off by `tolerance`, absolute or relative. `seconds` is the time for each case, `prelude`
-    Python that runs before the answer (imports).
     """
 
     cases: tuple[Case, ...] = Field(min_length=1)
-    prelude: str = ""
     compare: Literal["lines", "tokens"] = "lines"
-    tolerance: float = Field(default=0.0, ge=0, allow_inf_nan=False)
-    seconds: float = Field(default=10.0, gt=0, le=600, allow_inf_nan=False)
-    memory_bytes: int = Field(default=1 << 30, gt=0)
 
 
 async def program_io(output: Any, options: dict[str, Any]) -> Score:
@@ -76,12 +70,9 @@ async def program_io(output: Any, options: dict[str, Any]) -> Score:
         SandboxUnavailableError: Nothing can confine code on this machine.
     """
     wanted = read_options(ProgramIoOptions, "program_io", options)
-    if not isinstance(output, str):
-        return verdict(False, "the answer is not Python source text")
-    try:
-        source = as_program(output)
-    except ProgramError as error:
-        return verdict(False, f"the answer is not Python: {error.report}")
+    if problem := not_python(output):
+        return verdict(False, problem)
+    source = as_program(output)
     for number, case in enumerate(wanted.cases, 1):
         seen = await observe(_trial(source, case, wanted), name="case")
         if problem := _problem(seen, case, wanted):
@@ -140,13 +131,9 @@ def _problem(seen: Observed, case: Case, wanted: ProgramIoOptions) -> str:
     """Return what was wrong, in words; empty if nothing was."""
     if seen.failure is not None:
         return seen.failure.message
-    found: Observation = seen.observations[0]
-    if found.outcome == "timeout":
-        return f"it took more than {wanted.seconds:g} s"
-    if found.failure is not None:
-        return shown(f"{found.failure.type}: {found.failure.message}")
-    if found.outcome != "returned":
-        return f"it ended with: {found.outcome}"
+    found = seen.observations[0]
+    if problem := not_returned(found, f"{wanted.seconds:g} s"):
+        return problem
     if any(
         same_output(found.stdout, one, wanted.compare, wanted.tolerance) for one in case.outputs
     ):

@@ -5,53 +5,42 @@ decomposition gives `group` (how many sub-questions), and never reaches a planne
 read without its code, which would want spaCy.
 """
 
-from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Any
 
 from agentflow.solving import Named
 from agentflow.task import Task
-from agentflow_evals.suite import Origin, Sample, Suite
-from agentflow_evals.suites.files import Record, read_records
-from agentflow_evals.suites.packaged import PackagedFile
+from agentflow_evals.suite import Sample
+from agentflow_evals.suites.files import Record
+from agentflow_evals.suites.packaged import PackagedFile, PackagedSuite
 
-_NAME = "fanoutqa"
 _GROUPS = ((3, "up to 3"), (5, "4 to 5"), (7, "6 to 7"))
-_FILE = PackagedFile(
-    "fanoutqa",
-    "fanoutqa/data/fanout-final-dev.json",
-    "359300b029c6891567816f351bf8786e9b018d7af8a1a44b7da9ba5ef4651288",
-    "CC BY-SA 4.0",
-)
 
 
-class FanOutQa(Suite):
+class FanOutQa(PackagedSuite):
     """Questions that need facts about several things, closed-book."""
 
-    SIZE: ClassVar[int] = 310
-    PACKAGE: ClassVar[str] = _FILE.package
-
-    def samples(self) -> Iterable[Sample]:
-        """Yield the questions in the published order."""
-        for record in read_records(_FILE.verified(_NAME), _NAME):
-            yield _sample(record)
-
-    def origin(self) -> Origin:
-        """Return the package and the file."""
-        return _FILE.origin(_NAME)
-
-
-def _sample(record: Record) -> Sample:
-    answer = record.get("answer")
-    asked = _count(record.items("decomposition"))
-    name = next((name for most, name in _GROUPS if asked <= most), "8 and more")
-    return Sample(
-        id=record.text("id"),
-        task=Task(goal=record.text("question")),
-        checks=(Named(name="mentions", options={"reference": answer}),),
-        target=answer,
-        group=f"{name} sub-questions",
-        metadata={"sub_questions": asked, "categories": record.texts("categories", empty=True)},
+    NAME = "fanoutqa"
+    SIZE = 310
+    FILE = PackagedFile(
+        "fanoutqa",
+        "fanoutqa/data/fanout-final-dev.json",
+        "359300b029c6891567816f351bf8786e9b018d7af8a1a44b7da9ba5ef4651288",
+        "CC BY-SA 4.0",
     )
+
+    def sample(self, record: Record) -> Sample:
+        """Return a question."""
+        answer = record.get("answer")
+        asked = _count(record.items("decomposition"))
+        name = next((name for most, name in _GROUPS if asked <= most), "8 and more")
+        return Sample(
+            id=record.text("id"),
+            task=Task(goal=record.text("question")),
+            checks=(Named(name="mentions", options={"reference": answer}),),
+            target=answer,
+            group=f"{name} sub-questions",
+            metadata={"sub_questions": asked, "categories": record.texts("categories", empty=True)},
+        )
 
 
 def _count(parts: list[dict[str, Any]]) -> int:

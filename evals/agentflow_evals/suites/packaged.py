@@ -1,14 +1,17 @@
-"""Find the data file that lies in an installed package, without running the package's code.
+"""Suites whose data is a file in an installed package, found without running the package's code.
 
 Owns the way to the file and the proof that it is the one that was published. Knows no benchmark.
 """
 
+from abc import abstractmethod
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
+from typing import ClassVar
 
 from agentflow.errors import MissingExtraError, SuiteError
-from agentflow_evals.suite import Origin
-from agentflow_evals.suites.files import sha256_of
+from agentflow_evals.suite import Origin, Sample, Suite
+from agentflow_evals.suites.files import Record, read_records, sha256_of
 
 SUITES = "suites"  # the extra that installs most of the packages
 EXTRAS = {"fanoutqa": "fanoutqa", "reasoning-gym": "puzzles"}  # of packages with much behind them
@@ -57,6 +60,34 @@ class PackagedFile:
 
     def _distribution(self, suite: str) -> metadata.Distribution:
         return distribution(self.package, suite)
+
+
+class PackagedSuite(Suite):
+    """Base of suites whose samples are the records of such a file, in its order.
+
+    A subclass says its `NAME`, its `FILE` and how many samples it has, and makes them.
+    """
+
+    NAME: ClassVar[str]
+    FILE: ClassVar[PackagedFile]
+    SIZE: ClassVar[int]
+
+    def samples(self) -> Iterable[Sample]:
+        """Yield the samples in the published order."""
+        for record in self.records():
+            yield self.sample(record)
+
+    def records(self) -> Iterable[Record]:
+        """Return the records of the file that are samples."""
+        return read_records(self.FILE.verified(self.NAME), self.NAME)
+
+    @abstractmethod
+    def sample(self, record: Record) -> Sample:
+        """Return what a record says as a sample."""
+
+    def origin(self) -> Origin:
+        """Return the package and the file."""
+        return self.FILE.origin(self.NAME)
 
 
 def distribution(package: str, suite: str) -> metadata.Distribution:

@@ -60,7 +60,7 @@ def test_an_evaluation_prints_its_table_and_says_where_to_look(tmp_path: Path) -
     with WireServer(add) as server:
         done = run(*command(server, tmp_path, "--limit", "6"))
     assert done.returncode == 0, done.stderr
-    assert "6 samples x 2 planners x 1 models = 12 runs" in done.stderr
+    assert "6 samples x 2 planners x 1 model = 12 runs" in done.stderr
     assert "agentflow eval report" in done.stderr
     assert "5/6" in done.stdout
     assert "not-a-key" not in (tmp_path / "j.db").read_bytes().decode("latin-1")

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from agentflow_evals.evaluator import Evaluator
 from agentflow_evals.formats import inspect_log
 from agentflow_evals.formats.inspect_events import events_of
 from agentflow_evals.formats.reading import read
 from agentflow_evals.record import Evaluation
+from agentflow_evals.running.evaluator import Evaluator
 
 from agentflow import Runner, flow, generate, parallel, tool
 from agentflow.budget import Budget

@@ -150,6 +150,19 @@ def test_models_have_their_own_figures_and_permits() -> None:
         predict(Shape(parts), {"slow": PLAIN}, 1)
 
 
+def test_the_bound_counts_the_permits_of_every_model() -> None:
+    names = ["slow"] * 6 + ["fast"] * 6
+    calls = [Call(input_tokens=0, output_tokens=0, model=name) for name in names]
+    figures = {
+        "slow": CallFigures(latency=Line(fixed_s=3.0)),
+        "fast": CallFigures(latency=Line(fixed_s=1.0)),
+    }
+    found = predict(Shape({str(place): call for place, call in enumerate(calls)}), figures, 2)
+    assert (found.work_s, found.busiest_s) == pytest.approx((24, 18))
+    assert found.bound_s == pytest.approx(6 * 3 / 2)
+    assert found.at_mean_s >= found.bound_s - 1e-9
+
+
 def test_what_cannot_be_predicted_is_refused_in_a_line() -> None:
     with pytest.raises(EvaluationError, match="parallelism is at least 1"):
         predict(chain(1, ONE), PLAIN, 0)

@@ -1,5 +1,6 @@
 """Programs and functions scored by what they print and return, in the real sandbox."""
 
+import json
 from typing import Any
 
 import pytest
@@ -140,3 +141,28 @@ async def test_functions_are_scored_by_what_they_return(source: str, said: str) 
     found = await score("function_io", source, calls=CALLS, tolerance=1e-6)
     assert said in found.explanation
     assert found.passed is said.startswith("all")
+
+
+SLOW = "import time\n\ndef f(x):\n    end = time.monotonic() + (0.1 if x < 9 else 9)\n    while time.monotonic() < end: pass\n    return x"
+
+
+async def test_every_call_has_its_own_time_however_many_there_are() -> None:
+    calls = [{"call": "f(1)", "returns": 1}] * 50
+    run = await Runner(journal=":memory:").run_async(
+        scored, "def f(x): return x", "function_io", {"calls": calls, "seconds": 6}
+    )
+    assert run.output.passed
+    (trial,) = (step for step in run.record.steps.values() if step.name == "calls")
+    assert json.loads(trial.input)["limits"]["total_s"] > 50 * 6
+
+
+async def test_all_calls_together_may_have_less_time_and_it_is_said() -> None:
+    calls = [{"call": "f(1)", "returns": 1}] * 9
+    found = await score("function_io", SLOW, calls=calls, seconds=0.2, total_seconds=0.3)
+    assert found.explanation == "'f(1)': it took more than 0.2 s, or all calls more than 0.3 s"
+
+
+async def test_a_call_is_stopped_at_its_time_limit() -> None:
+    calls = [{"call": "f(1)", "returns": 1}, {"call": "f(9)", "returns": 9}]
+    found = await score("function_io", SLOW, calls=calls, seconds=0.2)
+    assert found.explanation == "'f(9)': it took more than 0.2 s"

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 from agentflow_evals.outcome import Cell
+from agentflow_evals.running.verdicts import outcome_of
 from agentflow_evals.scorer import Score
 from agentflow_evals.scorers.reward import reward
 from agentflow_evals.suite import Sample
-from agentflow_evals.verdicts import outcome_of
 
 from agentflow import Budget, Environment, Journal, Runner, Task, action, flow
 from agentflow.engine.notes import tools_in_reach

@@ -8,14 +8,13 @@ import pytest
 from agentflow_evals.checks import check_samples
 from agentflow_evals.plan import digest_of
 from agentflow_evals.scorers.mentions import mentions
-from agentflow_evals.suite import Sample, Suite
-from agentflow_evals.suites import humaneval
+from agentflow_evals.suite import Sample
 from agentflow_evals.suites.aime2025 import Aime2025
 from agentflow_evals.suites.fanoutqa import FanOutQa
 from agentflow_evals.suites.gsm8k_100 import Gsm8k100
 from agentflow_evals.suites.humaneval import HumanEval
 from agentflow_evals.suites.multiple_choice import HellaSwag100, TruthfulQa100
-from agentflow_evals.suites.packaged import PackagedFile
+from agentflow_evals.suites.packaged import PackagedFile, PackagedSuite
 
 from agentflow import Runner, flow
 from agentflow.errors import MissingExtraError, SuiteError
@@ -51,9 +50,9 @@ def by_id(samples: Iterable[Sample]) -> dict[str, Sample]:
 
 
 @pytest.mark.parametrize("kind", SUITES, ids=lambda kind: kind.__name__)
-def test_a_suite_is_whole_clean_and_the_same_again(kind: type[Suite]) -> None:
+def test_a_suite_is_whole_clean_and_the_same_again(kind: type[PackagedSuite]) -> None:
     samples = list(kind().samples())
-    assert len(samples) == kind.SIZE  # type: ignore[attr-defined]
+    assert len(samples) == kind.SIZE
     assert check_samples(samples) == []
     assert digest_of(samples) == digest_of(list(kind().samples()))
     origin = kind().origin()
@@ -123,6 +122,6 @@ def test_a_file_that_is_not_the_published_one_is_refused() -> None:
 
 def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     absent = PackagedFile("no-such-package-here", "a/b.jsonl", "0" * 64, "MIT")
-    monkeypatch.setattr(humaneval, "_FILE", absent)
+    monkeypatch.setattr(HumanEval, "FILE", absent)
     with pytest.raises(MissingExtraError, match=r"pip install 'agentflow\[suites\]'"):
         list(HumanEval().samples())

@@ -12,8 +12,8 @@ from agentflow.journal.events import Failure
 from agentflow.journal.records import RunRecord
 from agentflow.journal.reuse import latest
 from agentflow.solving import GAVE_UP, Solution, Verdict, check
-from agentflow_evals.measures import measures_of
 from agentflow_evals.outcome import Cell, Outcome, Status
+from agentflow_evals.running.measures import measures_of
 from agentflow_evals.suite import Sample
 
 NAMES = {kind.__name__ for kind in GAVE_UP}

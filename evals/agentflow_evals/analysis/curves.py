@@ -9,8 +9,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from agentflow_evals.analysis.pairing import by_sample
 from agentflow_evals.outcome import Outcome
-from agentflow_evals.pairing import by_sample
 from agentflow_evals.record import Evaluation
 
 NICE = (1, 2, 5)

@@ -12,10 +12,10 @@ from agentflow.data import from_json
 from agentflow.errors import EvaluationError, UnjudgedError, rebuild
 from agentflow.journal.journal import Journal, RunHead
 from agentflow.journal.records import RunRecord, StepRecord
-from agentflow_evals.evaluation import SAMPLE, evaluation, unjudged
 from agentflow_evals.outcome import Cell, Outcome
 from agentflow_evals.plan import EvaluationPlan
 from agentflow_evals.record import Evaluation
+from agentflow_evals.running.evaluation import SAMPLE, evaluation, unjudged
 
 
 def read_evaluation(journal: str | Path | None, run: str) -> Evaluation:

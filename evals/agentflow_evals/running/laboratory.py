@@ -33,8 +33,8 @@ from agentflow.solving import Named, below_root, solve_task
 from agentflow.tools import Tool
 from agentflow_evals.outcome import Cell, Outcome
 from agentflow_evals.plan import EvaluationPlan
+from agentflow_evals.running.verdicts import is_cut_short, outcome_of
 from agentflow_evals.suite import Sample
-from agentflow_evals.verdicts import is_cut_short, outcome_of
 
 RUN_ID_BYTES = 9
 

@@ -17,12 +17,12 @@ from agentflow.journal.journal import Journal
 from agentflow.models.protocol import Model, Usage
 from agentflow.resources import Resources
 from agentflow.runner import Runner, new_run_id
-from agentflow_evals.evaluation import BENCH, Bench, Hear, evaluation
-from agentflow_evals.laboratory import Laboratory, run_of
 from agentflow_evals.opening import OpenSuite, open_suite
 from agentflow_evals.plan import EvaluationPlan, digest_of
-from agentflow_evals.reading import plan_of, read_evaluation, recorded
 from agentflow_evals.record import Evaluation
+from agentflow_evals.running.evaluation import BENCH, Bench, Hear, evaluation
+from agentflow_evals.running.laboratory import Laboratory, run_of
+from agentflow_evals.running.reading import plan_of, read_evaluation, recorded
 from agentflow_evals.suite import Sample
 
 AT_ONCE = 16  # cells under way where no model sets a limit

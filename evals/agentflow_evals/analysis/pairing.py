@@ -9,8 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from agentflow_evals.outcome import Outcome
-from agentflow_evals.statistics import (
+from agentflow_evals.analysis.statistics import (
     Interval,
     bootstrap,
     holm,
@@ -19,6 +18,7 @@ from agentflow_evals.statistics import (
     paired_permutation,
     wilson,
 )
+from agentflow_evals.outcome import Outcome
 
 BySample = Mapping[str, Sequence[Outcome]]
 RESAMPLES = 1_000  # of intervals: their bounds are shown with two or three digits

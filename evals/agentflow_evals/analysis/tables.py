@@ -11,8 +11,7 @@ from dataclasses import dataclass, field, replace
 from math import floor
 
 from agentflow.errors import EvaluationError
-from agentflow_evals.outcome import Outcome
-from agentflow_evals.pairing import (
+from agentflow_evals.analysis.pairing import (
     RESAMPLES,
     BySample,
     Pair,
@@ -24,8 +23,7 @@ from agentflow_evals.pairing import (
     solved_rate,
     tokens_of,
 )
-from agentflow_evals.record import Evaluation
-from agentflow_evals.statistics import (
+from agentflow_evals.analysis.statistics import (
     Interval,
     bootstrap,
     bootstrap_ratio,
@@ -33,6 +31,8 @@ from agentflow_evals.statistics import (
     quantile,
     wilson,
 )
+from agentflow_evals.outcome import Outcome
+from agentflow_evals.record import Evaluation
 
 
 @dataclass(frozen=True, kw_only=True)

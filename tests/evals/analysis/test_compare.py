@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from agentflow_evals.analysis.comparing import compare
+from agentflow_evals.analysis.statistics import mcnemar, paired_difference, wilson
 from agentflow_evals.cli.compare import compare as command
-from agentflow_evals.comparing import compare
 from agentflow_evals.formats.outcomes_jsonl import write
 from agentflow_evals.record import Evaluation
-from agentflow_evals.statistics import mcnemar, paired_difference, wilson
 from click.testing import CliRunner
 
 from agentflow.errors import EvaluationError

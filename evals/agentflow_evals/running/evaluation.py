@@ -16,9 +16,9 @@ from agentflow.engine.run import Step
 from agentflow.engine.steps import StepCall, current_frame, perform
 from agentflow.errors import EvaluationError, EvaluationIncompleteError, UnjudgedError
 from agentflow.flows import flow
-from agentflow_evals.laboratory import Laboratory
 from agentflow_evals.outcome import Cell, Outcome
 from agentflow_evals.plan import EvaluationPlan
+from agentflow_evals.running.laboratory import Laboratory
 from agentflow_evals.suite import Value
 
 SAMPLE = "sample"

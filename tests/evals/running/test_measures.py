@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterable
 
 import pytest
-from agentflow_evals.measures import longest_chain, measures_of
+from agentflow_evals.running.measures import longest_chain, measures_of
 from agentflow_evals.scorer import Score, verdict
 from hypothesis import given
 from hypothesis import strategies as st

@@ -5,7 +5,7 @@ import math
 import statistics
 
 import pytest
-from agentflow_evals.statistics import (
+from agentflow_evals.analysis.statistics import (
     bootstrap,
     bootstrap_ratio,
     holm,

@@ -1,7 +1,7 @@
 """Accuracy against a budget of tokens."""
 
 import pytest
-from agentflow_evals.curves import Point, budgets_of, curves_of, equal_budget
+from agentflow_evals.analysis.curves import Point, budgets_of, curves_of, equal_budget
 from agentflow_evals.outcome import Cell, Outcome
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from agentflow_evals.evaluation import evaluation
-from agentflow_evals.evaluator import Evaluator
-from agentflow_evals.laboratory import run_of
 from agentflow_evals.outcome import Outcome
-from agentflow_evals.reading import evaluations, read_evaluation
+from agentflow_evals.running.evaluation import evaluation
+from agentflow_evals.running.evaluator import Evaluator
+from agentflow_evals.running.laboratory import run_of
+from agentflow_evals.running.reading import evaluations, read_evaluation
 
 from agentflow import Budget, Journal, Runner
 from agentflow.errors import (

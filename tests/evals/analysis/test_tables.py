@@ -4,10 +4,10 @@ import random
 from dataclasses import replace
 
 import pytest
+from agentflow_evals.analysis.statistics import mcnemar, paired_difference, pass_at_k, wilson
+from agentflow_evals.analysis.tables import Report, summarise
 from agentflow_evals.outcome import Outcome
 from agentflow_evals.record import Evaluation
-from agentflow_evals.statistics import mcnemar, paired_difference, pass_at_k, wilson
-from agentflow_evals.tables import Report, summarise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

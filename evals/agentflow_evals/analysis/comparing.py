@@ -8,11 +8,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from agentflow.errors import EvaluationError
+from agentflow_evals.analysis.pairing import (
+    BySample,
+    Pair,
+    by_sample,
+    held_together,
+    pair_of,
+    solved_rate,
+)
+from agentflow_evals.analysis.statistics import Interval
+from agentflow_evals.analysis.tables import is_fractional, rate_of
 from agentflow_evals.outcome import Outcome
-from agentflow_evals.pairing import BySample, Pair, by_sample, held_together, pair_of, solved_rate
 from agentflow_evals.record import Evaluation
-from agentflow_evals.statistics import Interval
-from agentflow_evals.tables import is_fractional, rate_of
 
 Label = tuple[str, str]
 
