@@ -6,10 +6,10 @@ budgets and the journal belong to the caller.
 """
 
 from collections.abc import Callable
-from typing import Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 Role = Literal["system", "user", "assistant", "tool"]
 Finish = Literal["stop", "length", "tool_calls", "refusal"]
@@ -22,12 +22,29 @@ class Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _writable(value: Any) -> Any:
+    """Return a model's text, or data of such texts, without half characters.
+
+    Half of a surrogate pair is valid JSON from a server, and no text that can be written anywhere.
+    """
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    elif isinstance(value, dict):
+        return {_writable(key): _writable(item) for key, item in value.items()}
+    elif isinstance(value, list):
+        return [_writable(item) for item in value]
+    return value
+
+
 class ToolCall(Value):
     """A model's wish to call a tool; `id` pairs it with the answer."""
 
     id: str
-    name: str
-    arguments: dict[str, Any]
+    name: Annotated[str, AfterValidator(_writable)]
+    arguments: Annotated[dict[str, Any], AfterValidator(_writable)]
 
 
 class Message(Value):
@@ -87,7 +104,7 @@ class Usage(Value):
 class Reply(Value):
     """What came back. `model` is the name the server reported, `cost_usd` None when no price is known."""
 
-    text: str = ""
+    text: Annotated[str, AfterValidator(_writable)] = ""
     tool_calls: tuple[ToolCall, ...] = ()
     finish: Finish = "stop"
     usage: Usage = Usage()

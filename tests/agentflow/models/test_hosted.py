@@ -49,6 +49,16 @@ async def test_text_arrives_piece_by_piece_and_whole(api: str) -> None:
     assert (reply.text, reply.finish, reply.model) == ("Hello é😀", "stop", "m-2026")
 
 
+async def test_half_a_character_is_joined_or_replaced_so_that_the_reply_can_be_written(
+    api: str,
+) -> None:
+    reply, _, _ = await complete(api, says("a\ud83d", "\ude00b\ud800c"))
+    assert reply.text == "a😀b\ufffdc"
+    reply, _, _ = await complete(api, calls(("add", {"a": "x\udfff"})))
+    assert reply.tool_calls[0].arguments == {"a": "x\ufffd"}
+    assert "\ufffd" in reply.model_dump_json()
+
+
 async def test_usage_counts_all_input_and_the_cached_part_of_it(api: str) -> None:
     usage = Usage(input_tokens=100, output_tokens=7, cached_tokens=80)
     reply, _, _ = await complete(api, says("ok", usage=usage))
