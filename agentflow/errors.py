@@ -328,6 +328,14 @@ class LeaseLostError(JournalError):
     """Another process has taken this run over, so nothing more may be written here."""
 
 
+class AnnotationError(AgentflowError):
+    """A person's remark on a run cannot be written or removed; `problem` says why."""
+
+    def __init__(self, *, run: str, problem: str) -> None:
+        self.run, self.problem = run, problem
+        super().__init__(f"annotation of run {run}: {problem}")
+
+
 class MissingStepError(AgentflowError):
     """A replay came to a step that the journal does not hold."""
 

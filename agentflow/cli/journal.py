@@ -233,6 +233,7 @@ def _print_stats(found: Stats) -> None:
         "payloads": f"{found.payloads:,}, {_size(found.payload_bytes)}, "
         f"storing equal ones once saved {_size(found.saved_bytes)}",
         "cached answers": f"{found.cached_answers:,}",
+        "annotations": f"{found.annotations:,}",
     }
     for name, text in rows.items():
         table.add_row(name, text)

@@ -23,6 +23,7 @@ COMMANDS = {
     "fork": "Start a new run from a recorded one, changed at one step.",
     "diff": "Compare two runs step by step.",
     "answer": "Answer a question that a run asks.",
+    "note": "Annotate a run or a step of it.",
     "journal": "Look after the journal: prune, export, import, verify, stats.",
     "pairs": "Write recorded runs as data to train a model on.",
     "trace": "Send one recorded run to an OpenTelemetry collector.",

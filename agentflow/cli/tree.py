@@ -1,10 +1,12 @@
 """A run as a tree on the terminal, live or afterwards.
 
 Owns the drawing. Shows a `RunRecord` as it is at the moment: running branches with a spinner,
-finished ones with time, tokens and cost. A tree that is taller than the screen folds what is done.
+finished ones with time, tokens and cost, and below a step what people have written on it. A tree that is
+taller than the screen folds what is done.
 """
 
 import time
+from collections.abc import Mapping, Sequence
 
 from rich.console import Group, RenderableType
 from rich.spinner import Spinner
@@ -14,6 +16,7 @@ from rich.tree import Tree
 
 from agentflow.budget import Budget
 from agentflow.cli.words import clean, dollars, seconds, tokens
+from agentflow.journal.annotations import Annotation
 from agentflow.journal.records import RunRecord, StepRecord
 
 MARKS = {
@@ -24,10 +27,16 @@ MARKS = {
     "running": ("•", "cyan"),
 }
 PREVIEW_CHARS = 60
+ANNOTATION_CHARS = 200
+ANNOTATION_STYLE = "magenta"
 
 
 def run_tree(
-    record: RunRecord, *, live: bool = False, max_lines: int | None = None
+    record: RunRecord,
+    *,
+    live: bool = False,
+    max_lines: int | None = None,
+    annotations: Sequence[Annotation] = (),
 ) -> RenderableType:
     """Return the whole run as a tree; `max_lines` folds finished parts to make it fit."""
     root = record.root
@@ -35,8 +44,18 @@ def run_tree(
         return Text("nothing has started", style="dim")
     folded = _to_fold(root, max_lines) if max_lines else set()
     tree = Tree(_label(root, live=live, is_folded=False), guide_style="dim")
-    _grow(tree, root, folded, live=live)
+    written: dict[int | None, list[Annotation]] = {}
+    for one in annotations:
+        written.setdefault(one.step, []).append(one)
+    _grow(tree, root, folded, written, live=live)
     return tree
+
+
+def annotation_line(annotation: Annotation) -> Text:
+    """Return one line: tag and text."""
+    tag = f"{clean(annotation.tag)}: " if annotation.tag else ""
+    words = f"✎ {tag}{clean(annotation.text, ANNOTATION_CHARS)}"
+    return Text(words, style=ANNOTATION_STYLE, no_wrap=True, overflow="ellipsis")
 
 
 def status_line(record: RunRecord, budget: Budget, now: float | None = None) -> RenderableType:
@@ -61,12 +80,21 @@ def live_view(record: RunRecord, budget: Budget, height: int) -> RenderableType:
     )
 
 
-def _grow(branch: Tree, step: StepRecord, folded: set[int], *, live: bool) -> None:
+def _grow(
+    branch: Tree,
+    step: StepRecord,
+    folded: set[int],
+    written: Mapping[int | None, Sequence[Annotation]],
+    *,
+    live: bool,
+) -> None:
+    for annotation in written.get(step.number, ()):
+        branch.add(annotation_line(annotation))
     for child in step.children:
         is_folded = child.number in folded
         node = branch.add(_label(child, live=live, is_folded=is_folded))
         if not is_folded:
-            _grow(node, child, folded, live=live)
+            _grow(node, child, folded, written, live=live)
 
 
 def _label(step: StepRecord, *, live: bool, is_folded: bool) -> RenderableType:

@@ -1,7 +1,7 @@
-"""The journal as people use it: list runs, read one, answer its questions.
+"""The journal as people use it: list runs, read one, answer its questions, annotate it.
 
 Owns the interface of the SDK and the command line. Events are written by a run alone; an answer is left
-beside them, and the run takes it from there.
+beside them, and the run takes it from there. Annotations stay beside them.
 """
 
 import json
@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from agentflow.journal import annotations
+from agentflow.journal.annotations import Annotation
 from agentflow.journal.answering import check_answer, find_question
 from agentflow.journal.events import Stored
 from agentflow.journal.records import RunRecord
@@ -100,6 +102,48 @@ class Journal:
         check_answer(question, text)
         self._store.leave_answer(number, question.key, text.encode())
         return question.number
+
+    def annotate(
+        self, run: str, text: str, *, step: int | None = None, tag: str = ""
+    ) -> Annotation:
+        """Write a remark on a run or one of its steps, whoever writes the run; secrets are redacted.
+
+        Args:
+            run: The run, as for `run`.
+            text: At most 64 KiB.
+            step: The number of a step; None is the run as a whole.
+            tag: One word of at most 40 characters, to choose by.
+
+        Raises:
+            UnknownRunError: There is no such run.
+            AnnotationError: There is no such step, or text or tag cannot be written.
+        """
+        return annotations.annotate(self._store, run, text, step=step, tag=tag)
+
+    def annotations(self, run: str, step: int | None = None) -> list[Annotation]:
+        """Return what people have written on a run, or on one step of it, in the order written.
+
+        Raises:
+            UnknownRunError: There is no such run.
+        """
+        return annotations.read_annotations(self._store, run, step)
+
+    def remove_annotation(self, run: str, id: int) -> None:  # noqa: A002 - as `Annotation.id`
+        """Take back what was written on a run.
+
+        Raises:
+            UnknownRunError: There is no such run.
+            AnnotationError: There is no such annotation on it.
+        """
+        annotations.remove_annotation(self._store, run, id)
+
+    def find(self, run: str) -> str:
+        """Return the whole id of a run, given as for `run`, without reading its events.
+
+        Raises:
+            UnknownRunError: There is none, or more than one.
+        """
+        return self._store.find_run(run)[0]
 
     def run(self, run: str) -> RunRecord:
         """Return one run: by id, by the beginning of its id, or the newest by `last`.

@@ -154,4 +154,19 @@ def _summaries_1(connection: Connection, new: Table) -> Iterator[dict[str, Any]]
         }
 
 
-_MIGRATIONS: dict[int, Callable[[Operations], None]] = {2: _to_2}
+def _to_3(operations: Operations) -> None:
+    """What people write on runs and steps."""
+    operations.create_table(
+        "annotations",
+        Column("id", _Big, primary_key=True, autoincrement=True),
+        Column("run", _Big, ForeignKey("runs.number"), nullable=False),
+        Column("step", _Big),
+        Column("text", Text, nullable=False),
+        Column("tag", Text, nullable=False),
+        Column("at", Float, nullable=False),
+        sqlite_autoincrement=True,
+    )
+    operations.create_index("ix_annotations_run", "annotations", ["run"])
+
+
+_MIGRATIONS: dict[int, Callable[[Operations], None]] = {2: _to_2, 3: _to_3}

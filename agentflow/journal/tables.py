@@ -20,7 +20,7 @@ from sqlalchemy import (
     Text,
 )
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 metadata = MetaData()
 
@@ -92,6 +92,20 @@ inbox = Table(
     Column("key", LargeBinary(16), primary_key=True),
     Column("answer", LargeBinary, nullable=False),
     Column("at", Float, nullable=False),
+)
+
+# What people write on runs and steps, during a run or long after. No event, so it can be taken back;
+# like the inbox it is open to anybody. An id is never given twice, whatever was removed.
+annotations = Table(
+    "annotations",
+    metadata,
+    Column("id", _Big, primary_key=True, autoincrement=True),
+    Column("run", _Big, ForeignKey("runs.number"), nullable=False, index=True),
+    Column("step", _Big),
+    Column("text", Text, nullable=False),
+    Column("tag", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    sqlite_autoincrement=True,
 )
 
 # Results that other runs may take over: by fingerprint, with where they come from.

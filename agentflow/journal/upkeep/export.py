@@ -1,8 +1,8 @@
 """Write runs to a file that another journal can take in.
 
 Owns the format: JSON lines, packed when the name ends in `.gz`. A header, then each run with its
-events, then a line that counts the lines before it and holds their hash, so that a file that was cut or
-changed is noticed. Secrets are looked for once more on the way out. Cached answers do not travel.
+events and annotations, then a line that counts the lines before it and holds their hash, so that a file
+that was cut or changed is noticed. Secrets are looked for once more on the way out. Cached answers do not travel.
 """
 
 import gzip
@@ -18,13 +18,14 @@ from sqlalchemy import Connection, Row, select
 
 from agentflow.errors import AgentflowError, JournalError
 from agentflow.journal import tables
+from agentflow.journal.annotations import annotations_of
 from agentflow.journal.store import Store
-from agentflow.journal.upkeep.form import event_form
+from agentflow.journal.upkeep.form import annotation_form, event_form
 from agentflow.journal.upkeep.reading import events_of, snapshot
 from agentflow.redaction import Redactor
 from agentflow.wholefile import whole_file
 
-FORMAT, VERSION = "agentflow-journal", 1
+FORMAT, VERSION = "agentflow-journal", 2  # 2 has annotations
 HASH_BYTES = 32
 _INDEX = ("flow", "parent", "status", "ended_at", "steps", "tokens", "cost_usd")
 
@@ -85,10 +86,14 @@ class _Writer:
     def put_run(self, connection: Connection, store: str, row: Row[Any]) -> None:
         events = events_of(connection, store, row.number)
         index = {name: getattr(row, name) for name in _INDEX}
-        head = {"run": row.id, "created_at": row.created_at, "events": len(events)}
+        annotations = annotations_of(connection, row.number)
+        head = {"run": row.id, "created_at": row.created_at}
+        head |= {"events": len(events), "annotations": len(annotations)}
         self.put(head | {"index": self._redactor.data(index)})
         for event in events:
             self.put(event_form(event, self._redactor))
+        for annotation in annotations:
+            self.put(annotation_form(annotation, self._redactor))
         self.events += len(events)
 
     def end(self) -> None:

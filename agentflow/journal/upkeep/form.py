@@ -1,4 +1,4 @@
-"""Events as JSON objects of an export, and back.
+"""Events and annotations as JSON objects of an export, and back.
 
 Owns the portable form. Content is text where it is valid UTF-8, else base64; content in parts stays in
 parts, so that an import stores equal parts once again. Reading takes nothing on trust: the fields are
@@ -6,11 +6,18 @@ exactly those of the event, with their exact types, and numbers that a database 
 """
 
 import base64
+from collections.abc import Container
 from dataclasses import fields
 from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, create_model
 
+from agentflow.journal.annotations import (
+    MAX_TAG_CHARS,
+    MAX_TEXT_BYTES,
+    Annotation,
+    check_words,
+)
 from agentflow.journal.content import HASH_BYTES, Parts
 from agentflow.journal.events import (
     Expanded,
@@ -31,6 +38,9 @@ Form = dict[str, Any]
 
 MAX_NUMBER = 2**53
 MAX_TIME = 1e11  # seconds: beyond the year 5000
+MAX_REDACTED = (
+    16  # how many times longer an annotation may have got, its secrets replaced on the way out
+)
 _CONTENT = ("input", "output", "content")
 _TYPES: dict[str, type] = {
     kind.__name__: kind
@@ -86,6 +96,31 @@ def read_event(form: object) -> Stored:
     event: Stored = kind(**values)
     _check(event)
     return event
+
+
+def annotation_form(annotation: Annotation, redactor: Redactor) -> Form:
+    """Return the form of an annotation, without secrets; its id means something in its journal only."""
+    words = {"annotation": redactor.text(annotation.text), "tag": redactor.text(annotation.tag)}
+    return words | {"step": annotation.step, "at": annotation.at}
+
+
+def read_annotation(form: Form, steps: Container[int]) -> Form:
+    """Return the columns of an annotation by its form; `steps` are those of its run.
+
+    Raises:
+        ValueError: It is none; the message says what is wrong with it.
+    """
+    checked = _AnnotationForm(**form)
+    check_words(
+        checked.annotation,
+        checked.tag,
+        max_text_bytes=MAX_REDACTED * MAX_TEXT_BYTES,
+        max_tag_chars=MAX_REDACTED * MAX_TAG_CHARS,
+    )
+    if checked.step is not None and checked.step not in steps:
+        raise ValueError(f"step {checked.step} is not there")
+    at = check_time(checked.at)
+    return {"step": checked.step, "text": checked.annotation, "tag": checked.tag, "at": at}
 
 
 def check_name(name: str) -> str:
@@ -164,6 +199,17 @@ class _Details(BaseModel):
     links: list[int] = []
     code: list[str] | None = None
     origin: dict[str, Any] = {}
+
+
+class _AnnotationForm(BaseModel):
+    """An annotation's line."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    annotation: str
+    tag: str
+    step: int | None
+    at: float
 
 
 def _form_of(kind: type) -> type[BaseModel]:

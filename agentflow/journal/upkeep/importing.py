@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeGuard
 
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -22,13 +22,19 @@ from sqlalchemy.dialects import postgresql, sqlite
 from agentflow.errors import JournalError
 from agentflow.journal import tables
 from agentflow.journal.content import Payloads
-from agentflow.journal.events import Stored
+from agentflow.journal.events import StepStarted, Stored
 from agentflow.journal.records import RunRecord
 from agentflow.journal.rows import COLUMNS, to_rows
 from agentflow.journal.store import NAMES_A_QUERY, Store
 from agentflow.journal.summary import Summary
 from agentflow.journal.upkeep.export import FORMAT, HASH_BYTES, VERSION
-from agentflow.journal.upkeep.form import check_name, check_time, read_event
+from agentflow.journal.upkeep.form import (
+    Form,
+    check_name,
+    check_time,
+    read_annotation,
+    read_event,
+)
 from agentflow.journal.upkeep.order import findings
 from agentflow.journal.upkeep.reading import CHUNK_ROWS, UNREADABLE
 
@@ -53,6 +59,7 @@ class _Run:
     id: str
     created_at: float
     events: list[Stored]
+    annotations: list[Form]
 
 
 def import_runs(store: Store, source: Path, *, skip_existing: bool = False) -> Imported:
@@ -182,8 +189,8 @@ def _is_id(item: object) -> bool:
 
 def _run(lines: _Lines, id_: str) -> _Run:
     head = lines.next()
-    count = head.get("events")
-    if head.get("run") != id_ or isinstance(count, bool) or not isinstance(count, int) or count < 0:
+    count, remarks = head.get("events"), head.get("annotations", 0)  # format 1 has no annotations
+    if head.get("run") != id_ or not (_is_count(count) and _is_count(remarks)):
         raise lines.bad(f"here run {id_} should begin")
     first, began = lines.number, lines.read_bytes
     events = []
@@ -191,12 +198,33 @@ def _run(lines: _Lines, id_: str) -> _Run:
         created_at = check_time(head.get("created_at"))
         for form in (lines.next() for _ in range(count)):
             events.append(read_event(form))
-            if lines.read_bytes - began > MAX_RUN_BYTES:
-                raise lines.bad(f"run {id_} is longer than {MAX_RUN_BYTES >> 20} MiB")
+            _limit(lines, id_, began)
     except UNREADABLE as error:
         raise lines.bad(f"no event of run {id_}: {_short(error)}") from error
     _check(lines, id_, events, first)
-    return _Run(id=id_, created_at=created_at, events=events)
+    annotations = _annotations(lines, id_, remarks, events)
+    return _Run(id=id_, created_at=created_at, events=events, annotations=annotations)
+
+
+def _annotations(lines: _Lines, id_: str, count: int, events: list[Stored]) -> list[Form]:
+    steps = {event.step for event in events if isinstance(event, StepStarted)}
+    began, found = lines.read_bytes, []
+    try:
+        for form in (lines.next() for _ in range(count)):
+            found.append(read_annotation(form, steps))
+            _limit(lines, id_, began)
+    except UNREADABLE as error:
+        raise lines.bad(f"no annotation of run {id_}: {_short(error)}") from error
+    return found
+
+
+def _is_count(number: object) -> TypeGuard[int]:
+    return isinstance(number, int) and not isinstance(number, bool) and number >= 0
+
+
+def _limit(lines: _Lines, id_: str, began: int) -> None:
+    if lines.read_bytes - began > MAX_RUN_BYTES:
+        raise lines.bad(f"run {id_} is longer than {MAX_RUN_BYTES >> 20} MiB")
 
 
 def _check(lines: _Lines, id_: str, events: list[Stored], first: int) -> None:
@@ -247,3 +275,6 @@ def _write(connection: Connection, run: _Run) -> None:
     cells = iter(dict(zip(COLUMNS, row, strict=True)) for row in rows)
     while some := list(islice(cells, CHUNK_ROWS)):
         connection.execute(insert(tables.events), some)
+    remarks = [{"run": int(number)} | values for values in run.annotations]
+    if remarks:
+        connection.execute(insert(tables.annotations), remarks)

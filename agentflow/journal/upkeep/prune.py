@@ -1,4 +1,4 @@
-"""Remove runs from a journal, and then the payloads that nobody refers to any more.
+"""Remove runs from a journal with all that belongs to them, and then the payloads nobody refers to.
 
 Owns what may go. A run that is being written never goes. Everything happens in one transaction
 that no writer commits beside: a payload that a writer remembers having written belongs to an event
@@ -212,8 +212,8 @@ def _payload_bytes(connection: Connection, names: list[bytes]) -> int:
 
 def _remove(connection: Connection, numbers: list[int], orphans: list[bytes]) -> None:
     for some in _chunks(numbers):
-        connection.execute(delete(tables.events).where(tables.events.c.run.in_(some)))
-        connection.execute(delete(tables.inbox).where(tables.inbox.c.run.in_(some)))
+        for table in (tables.events, tables.inbox, tables.annotations):
+            connection.execute(delete(table).where(table.c.run.in_(some)))
         connection.execute(delete(tables.runs).where(tables.runs.c.number.in_(some)))
     for names in _chunks(orphans):
         connection.execute(delete(tables.payloads).where(tables.payloads.c.hash.in_(names)))

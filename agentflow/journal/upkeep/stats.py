@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, Table, func, select
 
 from agentflow.journal import tables
 from agentflow.journal.store import Store
@@ -49,6 +49,7 @@ class Stats:
     payload_bytes: int
     saved_bytes: int
     cached_answers: int
+    annotations: int
     biggest: tuple[BigRun, ...]
 
 
@@ -64,8 +65,7 @@ def stats(store: Store) -> Stats:
         by_run = _sizes_by_run(connection)
         lengths = _payload_lengths(connection)
         saved, shared = _references(connection, store.name, lengths)
-        answers = select(func.count()).select_from(tables.answers)
-        cached = int(connection.execute(answers).scalar_one())
+        cached, remarks = _count(connection, tables.answers), _count(connection, tables.annotations)
         size = store_bytes(store, connection)
     none = (0, 0, 0)
     steps = sum(found[1] for found in by_run.values())
@@ -89,8 +89,13 @@ def stats(store: Store) -> Stats:
         payload_bytes=sum(lengths.values()),
         saved_bytes=saved,
         cached_answers=cached,
+        annotations=remarks,
         biggest=tuple(big[:BIGGEST]),
     )
+
+
+def _count(connection: Connection, table: Table) -> int:
+    return int(connection.execute(select(func.count()).select_from(table)).scalar_one())
 
 
 def _sizes_by_run(connection: Connection) -> dict[int, tuple[int, int, int]]:

@@ -13,8 +13,9 @@ from sqlalchemy import Connection, Row, select
 
 from agentflow.errors import JournalError
 from agentflow.journal import tables
+from agentflow.journal.annotations import annotations_of
 from agentflow.journal.content import names_in, payload_hash
-from agentflow.journal.events import Stored
+from agentflow.journal.events import StepStarted, Stored
 from agentflow.journal.records import RunRecord
 from agentflow.journal.rows import from_rows
 from agentflow.journal.store import NAMES_A_QUERY, Store
@@ -109,7 +110,7 @@ class _Check:
                 for (line,) in self.connection.exec_driver_sql(query):
                     if line != "ok":
                         self._add(None, None, f"the database is damaged: {' '.join(line.split())}")
-            for table in (tables.events, tables.inbox):
+            for table in (tables.events, tables.inbox, tables.annotations):
                 runs = select(tables.runs.c.number)
                 query_lost = select(table.c.run).where(table.c.run.not_in(runs)).distinct()
                 for number in self.connection.execute(query_lost).scalars():
@@ -162,6 +163,7 @@ class _Check:
                 self._add(row.id, found.event, found.problem)
             if len(self.problems) == before:
                 self._standing(row, events)
+            self._annotations(row, events)
 
     def count_orphans(self) -> None:
         """Count the payloads that nobody refers to."""
@@ -197,6 +199,15 @@ class _Check:
         for name, (said, true) in pairs.items():
             if said != true:
                 self._add(row.id, None, f"the list of runs says {name} {said}, its events {true}")
+
+    def _annotations(self, row: Row[Any], events: list[Stored]) -> None:
+        """Check that every annotation belongs to a step that there is."""
+        steps = {event.step for event in events if isinstance(event, StepStarted)}
+        with self._noted(row.id, "its annotations"):
+            for one in annotations_of(self.connection, row.number):
+                if one.step is not None and one.step not in steps:
+                    problem = f"annotation {one.id} belongs to step {one.step}, which is not there"
+                    self._add(row.id, None, problem)
 
     def _payloads_of(self, rows: Sequence[Row[Any]]) -> None:
         cells = [cell for row in rows for cell in (row.input, row.output) if cell]

@@ -2,6 +2,7 @@
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, inspect, text
@@ -14,7 +15,7 @@ from tests.parts import Scripted
 
 pytestmark = pytest.mark.anyio
 
-OLD = Path(__file__).parent / "stores" / "schema_1.sql"
+STORES = Path(__file__).parent / "stores"
 doubled: list[int] = []
 
 
@@ -35,21 +36,30 @@ async def totals(xs: list[int]) -> int:
     return sum(await parallel(double(x) for x in xs)) + len(reply.text)
 
 
+@pytest.fixture(params=[1, 2])
+def old_version(request: pytest.FixtureRequest) -> int:
+    version: int = request.param
+    return version
+
+
 @pytest.fixture
-def old_journal(tmp_path: Path) -> str:
+def old_journal(old_version: int, tmp_path: Path) -> str:
     path = tmp_path / "old.db"
     connection = sqlite3.connect(path)
-    connection.executescript(OLD.read_text())
+    connection.executescript((STORES / f"schema_{old_version}.sql").read_text())
     connection.close()
     return str(path)
 
 
-async def test_runs_of_an_older_store_are_read_and_listed_as_they_were(old_journal: str) -> None:
+async def test_runs_of_an_older_store_are_read_and_listed_as_they_were(
+    old_journal: str, old_version: int
+) -> None:
     with Journal(old_journal) as journal:
         heads = {head.id: head for head in journal.heads()}
         finished = journal.run("00000001finished")
         failed = journal.run("00000002failed")
-    assert [heads[name].status for name in sorted(heads)] == ["succeeded", "failed", "interrupted"]
+    broke_off = "interrupted" if old_version == 1 else "stopped"
+    assert [heads[name].status for name in sorted(heads)] == ["succeeded", "failed", broke_off]
     assert heads["00000001finished"].steps == len(finished.steps) == 5
     assert heads["00000001finished"].tokens == finished.usage.total_tokens == 5
     assert heads["00000001finished"].cost_usd == finished.cost_usd
@@ -87,20 +97,41 @@ async def test_an_older_store_gets_the_tables_of_a_new_one(
         pass
     Store(tmp_path / "new.db").close()
 
-    def columns(path: str) -> dict[str, set[tuple[str, bool]]]:
-        look = inspect(create_engine(f"sqlite:///{path}"))
-        return {
-            table: {(item["name"], item["nullable"]) for item in look.get_columns(table)}
-            for table in look.get_table_names()
-        }
+    new_journal = str(tmp_path / "new.db")
+    assert layout(f"sqlite:///{old_journal}") == layout(f"sqlite:///{new_journal}")
+    with sqlite3.connect(old_journal) as old, sqlite3.connect(new_journal) as new:
+        query = "SELECT sql FROM sqlite_master WHERE tbl_name = 'annotations' ORDER BY name"
+        assert old.execute(query).fetchall() == new.execute(query).fetchall()
 
-    assert columns(old_journal) == columns(str(tmp_path / "new.db"))
+
+def layout(url: str) -> dict[str, Any]:
+    """Return the columns and indexes of each table."""
+    engine = create_engine(url)
+    look = inspect(engine)
+    found = {
+        table: (
+            {(item["name"], item["nullable"]) for item in look.get_columns(table)},
+            [(item["name"], item["column_names"]) for item in look.get_indexes(table)],
+        )
+        for table in look.get_table_names()
+    }
+    engine.dispose()
+    return found
+
+
+async def test_a_run_of_an_older_store_can_be_annotated(old_journal: str) -> None:
+    with Journal(old_journal) as journal:
+        assert journal.annotations("00000001finished") == []
+        written = journal.annotate("00000001finished", "as in old times", step=3, tag="old")
+        assert journal.annotations("00000001finished") == [written]
+    with Journal(old_journal) as journal:
+        assert journal.annotations("00000001finished", step=3) == [written]
 
 
 async def test_an_older_store_in_postgresql_is_migrated_too(postgres_journal: str) -> None:
     store = Store(postgres_journal)
     with store.engine.begin() as connection:
-        connection.execute(text("DROP TABLE events, inbox, answers, payloads, runs"))
+        connection.execute(text("DROP TABLE events, inbox, annotations, answers, payloads, runs"))
         connection.execute(text("UPDATE agentflow_meta SET value = '1'"))
         for statement in OLD_IN_POSTGRES:
             connection.execute(text(statement))
@@ -108,8 +139,28 @@ async def test_an_older_store_in_postgresql_is_migrated_too(postgres_journal: st
     with Journal(postgres_journal) as journal:
         record = journal.run("old")
         assert [head.status for head in journal.heads()] == ["succeeded"]
+        journal.annotate("old", "from 1", step=1)
     assert record.value() == 4
     assert [step.name for step in record.steps.values()] == ["four"]
+
+
+async def test_a_store_of_schema_2_in_postgresql_gets_the_tables_of_a_new_one(
+    postgres_journal: str,
+) -> None:
+    url = postgres_journal.replace("postgresql://", "postgresql+psycopg://")
+    store = Store(postgres_journal)
+    new = layout(url)
+    with store.engine.begin() as connection:
+        connection.execute(text("DROP TABLE annotations"))
+        connection.execute(text("UPDATE agentflow_meta SET value = '2'"))
+    store.close()
+    doubled.clear()
+    model = Scripted(lambda _prompt: "so")
+    await Runner(journal=postgres_journal, model=model).run_as("run", totals, [1])
+    assert layout(url) == new
+    with Journal(postgres_journal) as journal:
+        written = journal.annotate("run", "from 2", step=1)
+        assert journal.annotations("run") == [written]
 
 
 OLD_IN_POSTGRES = (
@@ -137,17 +188,22 @@ async def test_a_store_of_a_newer_version_is_refused_with_what_to_do(old_journal
 
 
 async def test_a_migration_that_is_cut_short_has_not_happened(
-    old_journal: str, monkeypatch: pytest.MonkeyPatch
+    old_journal: str, old_version: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from agentflow.journal import migrations
 
-    def fails(_connection: object, _new: object) -> None:
+    def fails(operations: object) -> None:
+        last(operations)
         raise OSError("the power went out")
 
+    last: Any = migrations._MIGRATIONS[tables.SCHEMA_VERSION]
     with monkeypatch.context() as patch:
-        patch.setattr(migrations, "_copy_events_1", fails)
+        patch.setitem(migrations._MIGRATIONS, tables.SCHEMA_VERSION, fails)
         with pytest.raises(JournalError, match="power went out"):
             Journal(old_journal)
+    with sqlite3.connect(old_journal) as connection:
+        (version,) = connection.execute("SELECT value FROM agentflow_meta").fetchone()
+    assert version == str(old_version)
     with Journal(old_journal) as journal:
         assert journal.run("00000001finished").value() == 342
 

@@ -119,6 +119,22 @@ async def test_answers_that_people_left_go_with_their_run(journal: str) -> None:
         assert connection.execute(count).scalar_one() == 0
 
 
+async def test_annotations_go_with_their_run_and_with_no_other(journal: str) -> None:
+    await three(journal)
+    with Journal(journal) as found:
+        found.annotate("old", "long ago", step=2)
+        found.annotate("old", "and whole")
+        kept = found.annotate("new", "of today", step=2)
+    pruned(journal, dry_run=True, runs=("old",))
+    with Journal(journal) as found:
+        assert len(found.annotations("old")) == 2
+    pruned(journal, runs=("old",))
+    assert is_clean(journal)
+    with opened(journal) as store, store.engine.connect() as connection:
+        rows = connection.execute(select(tables.annotations.c.id)).scalars().all()
+    assert rows == [kept.id]
+
+
 async def test_a_cached_answer_outlives_the_run_it_came_from(journal: str) -> None:
     model = runner(journal).model
     cached = Runner(journal=journal, model=model, cache_models=True)

@@ -43,6 +43,15 @@ async def test_cached_answers_are_counted(journal: str) -> None:
         assert stats(store).cached_answers == 3
 
 
+async def test_annotations_are_counted(journal: str) -> None:
+    await runner(journal).run_as("one", shouts, ["a"])
+    with Journal(journal) as found:
+        found.annotate("one", "this")
+        found.annotate("one", "and that", step=1)
+    with opened(journal) as store:
+        assert stats(store).annotations == 2
+
+
 async def test_an_empty_journal_has_figures_too(journal: str) -> None:
     with opened(journal, create=True) as store:
         found = stats(store)

@@ -134,6 +134,55 @@ async def test_secrets_are_looked_for_on_the_way_out(journal: str, tmp_path: Pat
         assert import_runs(store, file).runs == ("one",)
 
 
+async def test_annotations_travel_with_their_run_and_get_ids_of_the_other_journal(
+    journal: str, tmp_path: Path
+) -> None:
+    target = str(tmp_path / "other.db")
+    for where, run in ((journal, "one"), (journal, "two"), (target, "own")):
+        await runner(where).run_as(run, shouts, ["a", "b"])
+    with Journal(journal) as found, Journal(target) as other:
+        found.annotate("one", "hunter2222 is slow", step=2, tag="slow")
+        found.annotate("two", "of the other")
+        found.annotate("one", "two\nlines ✎")
+        other.annotate("own", "was there before")
+    with opened(journal) as store:
+        export_runs(store, tmp_path / "f.jsonl", ["one"], redactor=Redactor({"word": "hunter2+"}))
+    with opened(target) as store:
+        import_runs(store, tmp_path / "f.jsonl")
+        assert verify(store).problems == ()
+    with Journal(journal) as found, Journal(target) as other:
+        left, came = found.annotations("one"), other.annotations("one")
+        assert len(other.annotations("own")) == 1
+        assert other.annotate("one", "later").id > came[-1].id
+    assert [(one.step, one.text, one.tag, one.at) for one in came] == [
+        (2, "[redacted:word] is slow", "slow", left[0].at),
+        (None, "two\nlines ✎", "", left[1].at),
+    ]
+
+
+async def test_the_longest_annotation_travels_although_redaction_makes_it_longer(
+    journal: str, tmp_path: Path
+) -> None:
+    await runner(journal).run_as("one", shouts, ["a"])
+    with Journal(journal) as found:
+        found.annotate("one", "abc" * 20_000, tag="abc" * 13)
+    with opened(journal) as store:
+        export_runs(store, tmp_path / "f.jsonl", redactor=Redactor({"a-long-name": "abc"}))
+    with opened(str(tmp_path / "other.db"), create=True) as store:
+        assert import_runs(store, tmp_path / "f.jsonl").runs == ("one",)
+
+
+async def test_an_export_of_format_1_still_comes_in(journal: str, tmp_path: Path) -> None:
+    lines = await exported(tmp_path)
+    del lines[1]["annotations"], lines[-1]  # format 1 knew none
+    file = tmp_path / "old.jsonl"
+    file.write_bytes(signed([lines[0] | {"version": 1}, *lines[1:]]))
+    with opened(journal, create=True) as store:
+        assert import_runs(store, file).runs == ("one",)
+        assert verify(store).problems == ()
+    assert (await runner(journal).replay(shouts, "one")).output == ["A" * 40]
+
+
 async def test_an_export_that_fails_leaves_no_file(journal: str, tmp_path: Path) -> None:
     await runner(journal).run_as("one", shouts, [LONG])
     with opened(journal) as store:
@@ -174,18 +223,37 @@ def without(number: int, name: str) -> Callable[[list[Any]], list[Any]]:
     return change
 
 
-# The file: 1 the header, 2 the run, 3 RunStarted, 4 the start of step 1, 5 a note, 6 and 7 step 2.
+# The file: 1 the header, 2 the run, 3 RunStarted, 4 the start of step 1, 5 a note, 6 and 7 step 2, 8 and
+# 9 the ends of step 1 and of the run, 10 an annotation of step 2.
 FORGED: dict[str, tuple[Callable[[list[Any]], list[Any]], str]] = {
     "no format": (changing(1, format="x"), "line 1: no export"),
-    "newer": (changing(1, version=2), "line 1: written by a newer agentflow"),
+    "newer": (changing(1, version=3), "line 1: written by a newer agentflow"),
     "no version": (changing(1, version="1"), "line 1: '1' is no version"),
     "no list of runs": (changing(1, runs=[1]), "line 1: the list of runs"),
     "an id with control characters": (changing(1, runs=["\x1b[2J"]), "line 1: the list of runs"),
     "an id too long": (changing(1, runs=["x" * 65]), "line 1: the list of runs"),
     "a run twice": (changing(1, runs=["one", "one"]), "line 1: a run is named twice"),
     "another run": (changing(2, run="two"), "line 2: here run one should begin"),
-    "fewer events": (changing(2, events=6), "line 9: the file was changed or cut"),
+    "fewer events": (changing(2, events=6), "line 9: no annotation of run one"),
     "more events": (changing(2, events=10), "line 10: no event of run one"),
+    "fewer annotations": (changing(2, annotations=0), "line 10: the file was changed or cut"),
+    "more annotations": (changing(2, annotations=2), "line 11: no annotation of run one"),
+    "no count of annotations": (changing(2, annotations=True), "line 2: here run one should"),
+    "less than no annotations": (changing(2, annotations=-1), "line 2: here run one should"),
+    "an empty annotation": (changing(10, annotation=" "), "line 10: .*its text is empty"),
+    "an annotation in no text": (changing(10, annotation=["x"]), "line 10: no annotation"),
+    "a zero in an annotation": (changing(10, annotation="a\0"), "line 10: .*zero character"),
+    "a surrogate in a tag": (changing(10, tag="\ud800"), "line 10: no annotation"),
+    "an annotation too long": (
+        changing(10, annotation="x" * 2**21),
+        "line 10: .*at most 1,048,576",
+    ),
+    "a tag of two words": (changing(10, tag="a b"), "line 10: .*not one word"),
+    "an annotation of nothing": (changing(10, step=7), "line 10: .*step 7 is not there"),
+    "an annotation of a truth": (changing(10, step=True), "line 10: no annotation"),
+    "an annotation without time": (changing(10, at=float("nan")), "line 10: .*no time"),
+    "an annotation too wide": (changing(10, id=1), "line 10: no annotation"),
+    "an annotation without a tag": (without(10, "tag"), "line 10: no annotation"),
     "a time before time": (changing(2, created_at=-1), "line 2: .* no time"),
     "an unknown event": (changing(5, event="Shell"), "line 5: no event"),
     "a number as text": (changing(5, number="3"), "line 5: no event .*integer"),
@@ -220,6 +288,8 @@ FORGED: dict[str, tuple[Callable[[list[Any]], list[Any]], str]] = {
 async def exported(folder: Path) -> list[Any]:
     journal = str(folder / "source.db")
     await runner(journal).run_as("one", shouts, ["a"])
+    with Journal(journal) as found:
+        found.annotate("one", "what a shout", step=2, tag="loud")
     with opened(journal) as store:
         export_runs(store, folder / "good.jsonl")
     return [json.loads(line) for line in (folder / "good.jsonl").read_bytes().splitlines()[:-1]]
@@ -230,7 +300,7 @@ def refused(journal: str, file: Path, message: str) -> None:
         with pytest.raises(JournalError, match=rf"journal {file}: .*{message}"):
             import_runs(store, file)
         with store.engine.connect() as connection:
-            for table in (tables.runs, tables.events, tables.payloads):
+            for table in (tables.runs, tables.events, tables.payloads, tables.annotations):
                 count = select(func.count()).select_from(table)
                 assert connection.execute(count).scalar_one() == 0
 
@@ -243,7 +313,7 @@ async def test_a_forged_file_is_refused_with_its_line_and_nothing_is_written(
     file = tmp_path / "forged.jsonl"
     file.write_bytes(signed(lines))
     with opened(str(tmp_path / "good.db"), create=True) as store:
-        assert import_runs(store, file).events == len(lines) - 2
+        assert import_runs(store, file).events == len(lines) - 3
     file.write_bytes(signed(forge(lines)))
     refused(sqlite_journal, file, message)
 
