@@ -89,12 +89,11 @@ class Redactor:
         return value
 
     def _bytes(self, data: bytes) -> bytes:
-        if len(data) < MIN_SECRET_CHARS:
-            return data
-        for sign in self._signs:  # most content holds none, and this is the hot path
-            if sign in data:
-                data = self._replaced(data)
-                break
+        if len(data) >= MIN_SECRET_CHARS:
+            for sign in self._signs:  # most content holds none, and this is the hot path
+                if sign in data:
+                    data = self._replaced(data)
+                    break
         return self._by_rules(data) if self._given else data
 
     def _replaced(self, data: bytes) -> bytes:

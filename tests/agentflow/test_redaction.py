@@ -111,3 +111,7 @@ def test_content_in_parts_stays_in_parts(parts: list[bytes]) -> None:
     assert secret not in clean
     assert isinstance(clean, Parts)
     assert len(clean.cuts) == len(whole.cuts)
+
+
+def test_a_rule_of_the_user_holds_for_the_shortest_text() -> None:
+    assert Redactor({"pin": r"\d{4}"}, environment={}).text("1234") == "[redacted:pin]"
