@@ -5,20 +5,23 @@ DEMO ?= examples/orders/task.yaml
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+VIEWER := web/frontend
+# Two processes: CI has two cores, and each may hold a small model. A file stays in one process.
+PARALLEL := --numprocesses 2 --dist loadfile
 CODE := agentflow planners tools evals web tests benchmarks examples
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
 
 demo: $(READY) ## Set up and solve a real task on the embedded model: no key, no service
 	$(BIN)/agentflow models pull qwen2.5-coder-0.5b
 	$(BIN)/agentflow run $(DEMO) --model gguf:qwen2.5-coder-0.5b
 
-test: weights lint ## Set up, check the code and run the tests
-	$(BIN)/pytest -m "not long"
+test: weights lint viewer-check browser ## Set up, check the code and run the tests
+	$(BIN)/pytest -m "not long" $(PARALLEL)
 
-check: lint ## The same without the tests that run a model
-	$(BIN)/pytest -m "not long and not model"
+check: lint ## The same without the viewer's source and the tests that run a model
+	$(BIN)/pytest -m "not long and not model" $(PARALLEL)
 
 lint: $(READY) ## Format, lint, types, import rules
 	$(BIN)/ruff format --check $(CODE)
@@ -29,6 +32,19 @@ lint: $(READY) ## Format, lint, types, import rules
 weights: $(READY) # the small models that the tests run
 	$(BIN)/agentflow models pull smollm2-135m
 	$(BIN)/agentflow models pull qwen2.5-coder-0.5b
+
+viewer: ## Build the viewer's page anew (needs Node 20.19 or newer)
+	cd $(VIEWER) && npm ci --no-audit --no-fund && npm run build
+
+viewer-check: ## Check and test the viewer's source, and that the committed build is what it gives
+	@if command -v npm > /dev/null; then $(VIEWER)/check.sh; \
+		else echo "viewer-check: no npm here, so the viewer's source is not checked"; fi
+
+browser: ## Have a Chromium for the browser tests; as root on Debian it is installed
+	@command -v chromium chromium-browser google-chrome > /dev/null \
+		|| { [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null \
+			&& apt-get update -qq && apt-get install -y -qq chromium fonts-dejavu-core > /dev/null; } \
+		|| echo "browser: no Chromium here, so the browser tests will be skipped; install chromium"
 
 test-long: $(READY) weights ## Run all long tests: the fault storms, the demo many times over
 	$(BIN)/pytest -m long --timeout 3600
@@ -54,7 +70,7 @@ lock: $(READY) ## Write the lock files again (hashes, no addresses)
 	$(BIN)/uv pip compile $(LOCK) $(TESTED) --extra langgraph --group dev --group bench --output-file requirements-bench.lock
 
 TESTED := --extra local --extra otel --extra postgres --extra games \
-	--extra suites --extra worlds --extra parquet --extra inspect
+	--extra suites --extra worlds --extra parquet --extra inspect --extra view
 LOCK := pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
@@ -69,4 +85,4 @@ $(READY): pyproject.toml requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $(READY)
 
-.PHONY: help demo test check lint weights test-long test-faults bench format wheel lock clean
+.PHONY: help demo test check lint weights viewer viewer-check browser test-long test-faults bench format wheel lock clean

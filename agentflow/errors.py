@@ -336,6 +336,14 @@ class AnnotationError(AgentflowError):
         super().__init__(f"annotation of run {run}: {problem}")
 
 
+class ExportError(AgentflowError):
+    """A run cannot be written as a file to share; `problem` says why."""
+
+    def __init__(self, *, run: str, problem: str) -> None:
+        self.run, self.problem = run, problem
+        super().__init__(f"export of run {run}: {problem}")
+
+
 class MissingStepError(AgentflowError):
     """A replay came to a step that the journal does not hold."""
 

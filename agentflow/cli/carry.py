@@ -25,8 +25,10 @@ from agentflow.cli.exits import (
 from agentflow.cli.people import ask_on_terminal
 from agentflow.cli.screen import Screen
 from agentflow.cli.stopping import until_stopped
+from agentflow.cli.viewing import is_attended, open_page
 from agentflow.cli.words import clean, clean_block
 from agentflow.errors import AgentflowError, BudgetExceededError, RunPausedError
+from agentflow.journal.events import Event
 from agentflow.journal.records import RunRecord
 from agentflow.models.protocol import ModelSpec
 from agentflow.runner import Runner, RunResult
@@ -49,18 +51,32 @@ class Job:
     cache_models: bool = False
 
 
-def carry_out(job: Job, *, quiet: bool, as_json: bool) -> int:
-    """Run a job, print what came out and return the exit code."""
+def carry_out(job: Job, *, quiet: bool, as_json: bool, view: bool = False) -> int:
+    """Run a job, print what came out and return the exit code; `view` shows it as a page as well."""
     console = Console(stderr=True, quiet=quiet or as_json)
-    console.print(clean(job.announcement), style="dim")
-    screen = Screen(console, job.budget, record=RunRecord(id=job.run))
+    if not view:
+        return _carry_out(job, Screen(console, job.budget, record=RunRecord(id=job.run)), as_json)
+    with open_page(job.journal, job.run) as page:
+        click.echo(f"the page: {page.address}", err=True)
+        screen = Screen(console, job.budget, record=RunRecord(id=job.run))
+        code = _carry_out(job, screen, as_json, also=page.hear)
+        if code != EXIT_INTERRUPTED and not console.quiet and is_attended():
+            screen.say("the page stays open until Ctrl-C")
+            page.wait_ended()
+    return code
+
+
+def _carry_out(
+    job: Job, screen: Screen, as_json: bool, also: Callable[[Event], None] | None = None
+) -> int:
+    screen.say(job.announcement)
     runner = Runner(
         model=job.model,
         tools=job.tools,
         budget=job.budget,
         journal=job.journal,
         ask=ask_on_terminal(screen) if sys.stdin.isatty() else None,
-        on_event=screen.hear,
+        on_event=screen.hear if also is None else _both(screen.hear, also),
         redact=job.redact,
         cache_models=job.cache_models,
     )
@@ -81,6 +97,16 @@ def carry_out(job: Job, *, quiet: bool, as_json: bool) -> int:
     except AgentflowError as error:
         return _give_up(screen, error, EXIT_FAILED, as_json=as_json)
     return _report(screen, result, as_json=as_json)
+
+
+def _both(
+    first: Callable[[Event], None], second: Callable[[Event], None]
+) -> Callable[[Event], None]:
+    def hear(event: Event) -> None:
+        first(event)
+        second(event)
+
+    return hear
 
 
 def _pause(screen: Screen, error: RunPausedError, *, as_json: bool) -> int:

@@ -1,6 +1,7 @@
 """`agentflow fork`: a new run that differs from a recorded one at one step."""
 
 import json
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from rich.table import Table
 
 from agentflow.cli.again import job_like, recorded_run
 from agentflow.cli.carry import carry_out
+from agentflow.cli.viewing import view_option
 from agentflow.cli.words import clean, dollars
 from agentflow.flows import Flow
 from agentflow.forks import Change, ForkPlan
@@ -20,6 +22,13 @@ from agentflow.journal.records import RunRecord, StepRecord
 from agentflow.runner import Runner, RunResult, new_run_id
 
 SHOWN_STEPS = 30
+CHANGES: dict[str, type] = {"input": dict, "output": object, "prompt": str, "model": str}
+
+
+def _run_id(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    if value is not None and re.fullmatch(r"[A-Za-z0-9_-]{1,64}", value) is None:
+        raise click.BadParameter(f"{value!r}: letters, digits, _ and -, at most 64")
+    return value
 
 
 @click.command()
@@ -33,18 +42,29 @@ SHOWN_STEPS = 30
     help="output=JSON, input.NAME=JSON, prompt=TEXT or model=NAME; @FILE reads the value from a file. "
     "Without any, the step is done again.",
 )
+@click.option(
+    "--change",
+    "changes",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help='A JSON file with the same: {"input": {NAME: VALUE}, "output": …, "prompt": …, "model": …}.',
+)
+@click.option("--as", "new_run", metavar="RUN_ID", callback=_run_id, help="The id of the new run.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be reused, run again and cost.")
 @click.option("--journal", "-j", help="Journal file or database URL.", envvar="AGENTFLOW_JOURNAL")
 @click.option("--quiet", "-q", is_flag=True, help="Print the answer and nothing else.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@view_option
 def fork(
     run: str,
     at: str,
     settings: tuple[str, ...],
+    changes: Path | None,
+    new_run: str | None,
     dry_run: bool,
     journal: str | None,
     quiet: bool,
     as_json: bool,
+    view: bool,
 ) -> None:
     """Start a new run from a recorded one, changed at one step.
 
@@ -54,19 +74,19 @@ def fork(
     agentflow fork last --at 7 --set model=openai:gpt-5 --dry-run
     agentflow fork last --at 7 --set prompt=@better.txt
     """
+    change = change_given(settings, changes)
     record, flow = recorded_run(run, journal)
-    change = _change(settings)
     if dry_run:
         _print_plan(_plan(record, flow, at, change, journal), as_json=as_json)
         return
-    name = new_run_id()
+    name = new_run or new_run_id()
 
     async def start(runner: Runner) -> RunResult[Any]:
         return await runner.fork(flow, record.id, at=at, change=change, new_run=name)
 
     announcement = f"forking {record.id} at step {at} into {name}"
     job = job_like(record, journal, start, run=name, announcement=announcement)
-    sys.exit(carry_out(job, quiet=quiet, as_json=as_json))
+    sys.exit(carry_out(job, quiet=quiet, as_json=as_json, view=view))
 
 
 def _plan(
@@ -81,6 +101,19 @@ def _plan(
 
 async def _never(_runner: Runner) -> RunResult[Any]:
     raise AssertionError("a dry run starts nothing")
+
+
+def change_given(settings: Sequence[str], file: Path | None) -> Change:
+    """Return the change that `--set` or `--change` describes.
+
+    Raises:
+        click.UsageError: It is none.
+    """
+    if file is None:
+        return _change(settings)
+    if settings:
+        raise click.UsageError("give --set or --change, not both")
+    return _change_of_file(file)
 
 
 def _change(settings: Sequence[str]) -> Change:
@@ -105,11 +138,25 @@ def _change(settings: Sequence[str]) -> Change:
     return Change(**given)
 
 
-def _read(path: Path) -> str:
+def _change_of_file(path: Path) -> Change:
+    try:
+        given = json.loads(_read(path, "--change"))
+    except (ValueError, RecursionError) as error:
+        raise click.BadParameter(f"{path}: {error}", param_hint="--change") from error
+    fits = isinstance(given, dict) and all(
+        name in CHANGES and isinstance(value, CHANGES[name]) for name, value in given.items()
+    )
+    if not fits:
+        problem = f"{path}: an object with input (an object), output, prompt (text) or model (text)"
+        raise click.BadParameter(problem, param_hint="--change")
+    return Change(**given)
+
+
+def _read(path: Path, option: str = "--set") -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise click.BadParameter(f"{path}: {error}", param_hint="--set") from error
+        raise click.BadParameter(f"{path}: {error}", param_hint=option) from error
 
 
 def _value(text: str) -> Any:
@@ -159,6 +206,7 @@ def _facts(plan: ForkPlan) -> dict[str, Any]:
         "rerun": numbers(plan.rerun),
         "open": numbers(plan.open),
         "effects": numbers(plan.effects),
+        "effect_names": [step.name for step in plan.effects],
         "cost_usd": plan.cost_usd,
         "failure": plan.failure,
     }

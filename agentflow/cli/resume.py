@@ -7,6 +7,7 @@ import click
 
 from agentflow.cli.again import job_like, recorded_run
 from agentflow.cli.carry import carry_out
+from agentflow.cli.viewing import view_option
 from agentflow.runner import Runner, RunResult
 
 
@@ -29,6 +30,7 @@ from agentflow.runner import Runner, RunResult
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object: answer, checks, usage."
 )
+@view_option
 def resume(
     run: str,
     accept_changes: bool,
@@ -36,6 +38,7 @@ def resume(
     journal: str | None,
     quiet: bool,
     as_json: bool,
+    view: bool,
 ) -> None:
     """Go on with a run that was stopped, failed or waits for an answer; finished steps are kept.
 
@@ -57,4 +60,4 @@ def resume(
     done = sum(step.status == "succeeded" for step in record.steps.values())
     announcement = f"resuming {record.id}: {done} of {len(record.steps)} steps are done"
     job = job_like(record, journal, start, run=record.id, announcement=announcement, budget=budget)
-    sys.exit(carry_out(job, quiet=quiet, as_json=as_json))
+    sys.exit(carry_out(job, quiet=quiet, as_json=as_json, view=view))

@@ -9,6 +9,7 @@ import click
 from agentflow.cli.carry import Job, carry_out
 from agentflow.cli.exits import EXIT_USAGE
 from agentflow.cli.prepare import Prepared, prepare
+from agentflow.cli.viewing import view_option
 from agentflow.errors import TaskFileError
 from agentflow.runner import Runner, RunResult, new_run_id
 from agentflow.solving import solve_task
@@ -23,6 +24,7 @@ from agentflow.solving import solve_task
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object: answer, checks, usage."
 )
+@view_option
 def run(
     task_file: Path,
     model: str | None,
@@ -30,6 +32,7 @@ def run(
     journal: str | None,
     quiet: bool,
     as_json: bool,
+    view: bool,
 ) -> None:
     """Run a task file and print its answer.
 
@@ -39,13 +42,14 @@ def run(
 
     \b
     agentflow run examples/orders/task.yaml --model gguf:qwen2.5-coder-0.5b
+    agentflow run examples/orders/task.yaml --view
     """
     try:
         prepared = prepare(task_file, model=model, planner=planner, journal=journal)
     except TaskFileError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(EXIT_USAGE)
-    sys.exit(carry_out(_job(prepared), quiet=quiet, as_json=as_json))
+    sys.exit(carry_out(_job(prepared), quiet=quiet, as_json=as_json, view=view))
 
 
 def _job(prepared: Prepared) -> Job:
