@@ -210,8 +210,8 @@ def test_at_a_terminal_the_page_stays_until_ctrl_c(
             assert process.wait(TIMEOUT_S) == 0
 
 
-def test_a_journal_in_memory_cannot_be_shown(tmp_path: Path, environment: dict[str, str]) -> None:
-    (tmp_path / "task.yaml").write_text(TASK.replace("j.db", '":memory:"'))
-    keys = {"OPENAI_API_KEY": "sk-test"}
-    said = refused(tmp_path, environment | keys, "run", "task.yaml", "--view")
-    assert "a journal in memory cannot be shown" in said
+def test_a_journal_in_memory_cannot_be_viewed(tmp_path: Path, environment: dict[str, str]) -> None:
+    with started(tmp_path, environment, "view", ":memory:", "--no-browser") as process:
+        _, said = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 1
+    assert "in memory" in said

@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 import uvicorn
 
-from agentflow.errors import AgentflowError
+from agentflow.errors import AgentflowError, JournalError
 from agentflow.journal.store import Store
 from agentflow_web.server.app import application
 from agentflow_web.server.commands import Commands
@@ -82,6 +82,9 @@ def serve_in_thread(
     """
     store = Store(journal, create=False)
     try:
+        if not store.is_lasting:
+            problem = "a journal in memory belongs to its process alone; name a file or a database"
+            raise JournalError(store=store.name, problem=problem)
         with _listening(host, port) as listener:
             yield from _serve(store, journal, host, listener)
     finally:
