@@ -7,6 +7,7 @@ are there, long tasks, draws. Where there is no Chromium, a client asks as the p
 import gzip
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -20,7 +21,7 @@ from urllib.request import Request, urlopen
 
 from playwright.sync_api import Browser, BrowserContext, CDPSession, Error, Page, sync_playwright
 
-CHROMIUM = "/usr/bin/chromium"
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or "chromium"
 QUIET = (
     "--no-sandbox",
     "--disable-gpu",
