@@ -3,6 +3,7 @@
 import json
 import time
 from dataclasses import asdict
+from itertools import islice
 
 import click
 from rich.console import Console
@@ -24,15 +25,22 @@ STYLES = {
 @click.command()
 @click.option("--journal", "-j", help="Journal file or database URL.", envvar="AGENTFLOW_JOURNAL")
 @click.option("--limit", "-n", default=20, show_default=True, help="How many, newest first.")
+@click.option("--flow", help="Only runs of this flow, e.g. `evaluation`.")
+@click.option("--status", type=click.Choice(list(STYLES)), help="Only runs that stand like this.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
-def runs(journal: str | None, limit: int, as_json: bool) -> None:
+def runs(
+    journal: str | None, limit: int, flow: str | None, status: str | None, as_json: bool
+) -> None:
     """List the runs in the journal, newest first.
 
     \b
     agentflow runs --limit 5
+    agentflow runs --flow evaluation --status stopped
     """
     with Journal(journal) as opened:
-        heads = opened.heads(limit)
+        found = opened.heads(None if flow or status else limit)
+    wanted = (head for head in found if flow in (None, head.flow) and status in (None, head.status))
+    heads = list(islice(wanted, limit))
     if as_json:
         for head in heads:
             click.echo(json.dumps(asdict(head) | {"run": head.id, "seconds": head.seconds}))
