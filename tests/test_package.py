@@ -24,5 +24,11 @@ def test_the_wheel_is_whole_and_clean(tmp_path: Path) -> None:
     ]
     assert {f"{package}/py.typed" for package in packages} <= names
     assert "agentflow/models/catalogue.toml" in names
+    page = (
+        "index.html",
+        "app.js",
+        "app.css",
+    )  # a folder that git ignores would be left out silently
+    assert {f"agentflow_web/static/{name}" for name in page} <= names
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == set(packages)

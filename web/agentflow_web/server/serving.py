@@ -7,6 +7,7 @@ only serves and a run that is looked at use the same: the main thread stays free
 import errno
 import os
 import secrets
+import signal
 import socket
 import sys
 import threading
@@ -64,6 +65,9 @@ class Serving:
 
     def wait_ended(self) -> None:
         """Wait until somebody presses Ctrl-C, or the server has stopped by itself."""
+        # A shell starts what is in the background with that signal ignored; then only a kill would end us.
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             self.thread.join()
         except KeyboardInterrupt:
