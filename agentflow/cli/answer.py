@@ -27,7 +27,7 @@ def answer(run: str, answer: str | None, step: int | None, journal: str | None) 
                 click.echo(f"run {record.id} asks nothing")
             return
         number = opened.answer(record.id, answer, step=step)
-        status = next(head.status for head in opened.heads() if head.id == record.id)
+        status = opened.head(record.id).status
     click.echo(f"answered step {number} of run {record.id}", err=True)
     if status != "running":
         click.echo(f"go on with: agentflow resume {record.id}", err=True)

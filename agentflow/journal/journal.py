@@ -78,6 +78,15 @@ class Journal:
         for row in self._store.run_rows(limit):
             yield RunRecord.of(row.id, self._store.events(row.number))
 
+    def head(self, run: str) -> RunHead:
+        """Return how one run stands, without reading its events.
+
+        Raises:
+            UnknownRunError: There is none, or more than one.
+        """
+        _, number = self._store.find_run(run)
+        return _head(self._store.run_row(number), time.time())
+
     def heads(self, limit: int | None = None) -> list[RunHead]:
         """Return how the runs stand, newest first; a list of a million steps costs one query."""
         now = time.time()

@@ -153,6 +153,12 @@ class Store:
         with self.errors(), self.engine.connect() as connection:
             return list(connection.execute(query).all())
 
+    def run_row(self, number: int) -> Row[Any]:
+        """Return the index row of run number `number`."""
+        query = select(tables.runs).where(tables.runs.c.number == number)
+        with self.errors(), self.engine.connect() as connection:
+            return connection.execute(query).one()
+
     def events(self, number: int, after: int = 0) -> list[Stored]:
         """Return the events of run number `number` above number `after`, in order.
 

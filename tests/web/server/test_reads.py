@@ -142,7 +142,7 @@ def test_a_file_of_the_page_is_sent_once(
     (tmp_path / "static").mkdir()
     for name in ("index.html", "app.js", "app.css"):
         (tmp_path / "static" / name).write_text(name)
-    monkeypatch.setattr("agentflow_web.server.static.files", lambda _package: tmp_path)
+    monkeypatch.setattr("agentflow_web.server.static.build_folder", lambda: tmp_path / "static")
     with site(greeted) as found:
         first = found.raw("GET", path, {"Host": found.host})  # no token: it comes with the page
         assert first.status == 200
@@ -155,7 +155,7 @@ def test_a_file_of_the_page_is_sent_once(
 def test_a_missing_build_is_said_to_be_missing(
     greeted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agentflow_web.server.static.files", lambda _package: tmp_path)
+    monkeypatch.setattr("agentflow_web.server.static.build_folder", lambda: tmp_path / "static")
     with site(greeted) as found:
         reply = found.get("/")
         assert reply.status == 503

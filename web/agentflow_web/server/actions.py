@@ -35,7 +35,7 @@ class Actions:
         with self._journal() as journal:
             name = exact(journal, run)
             journal.answer(name, answer, step=step)
-            resume_needed = _head(journal, name).status != "running"
+            resume_needed = journal.head(name).status != "running"
         text = answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
         command = Command("answer", (name, text), ("--step", str(step)))
         written = self.commands.written(command)
@@ -98,7 +98,7 @@ class Actions:
 
     def _resumable(self, run: str) -> RunHead:
         with self._journal() as journal:
-            head = _head(journal, exact(journal, run))
+            head = journal.head(exact(journal, run))
         if head.status == "running":
             store = self.commands.journal or "default"
             raise RunBusyError(store=store, problem=f"run {head.id} is going on already")
@@ -111,7 +111,7 @@ class Actions:
 
     def _has_changed(self, before: RunHead) -> bool:
         with self._journal() as journal:
-            return _head(journal, before.id) != before
+            return journal.head(before.id) != before
 
     def _is_there(self, run: str) -> bool:
         with self._journal() as journal:
@@ -142,7 +142,3 @@ def checked_change(change: Mapping[str, Any]) -> Mapping[str, Any]:
             word = "an object" if CHANGES[name] is dict else "text"
             raise bad(f"change.{name}", f"has to be {word}")
     return change
-
-
-def _head(journal: Journal, run: str) -> RunHead:
-    return next(head for head in journal.heads() if head.id == run)

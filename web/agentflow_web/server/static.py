@@ -5,11 +5,12 @@ Owns their list and their ETags. No path of a request ever reaches a file system
 
 from dataclasses import dataclass
 from hashlib import sha256
-from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
+
+from agentflow_web.sharing.build import build_folder
 
 FILES = {
     "/": ("index.html", "text/html; charset=utf-8"),
@@ -31,7 +32,7 @@ class StaticFiles:
     @classmethod
     def packaged(cls) -> "StaticFiles":
         """Return those that came with the package."""
-        return cls(files("agentflow_web") / "static")
+        return cls(build_folder())
 
     def reply(self, request: Request) -> Response:
         """Return the file that a request of one of `FILES` names."""

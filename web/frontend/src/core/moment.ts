@@ -4,6 +4,7 @@
 // a rebuilt copy of them, so moving it costs two binary searches, whatever the distance.
 
 import { Columns, Flag, STATUS_WORDS, Status } from './columns.ts';
+import { grown } from './growing.ts';
 
 export interface Totals {
     running: number;
@@ -95,12 +96,10 @@ export class Moments {
         const { columns } = this;
         const size = columns.endedCount;
         if (size === this.ends) return;
-        if (this.tokens.length <= size) {
-            this.tokens = copied(this.tokens, columns.ended.length + 1, Float64Array);
-            this.cost = copied(this.cost, columns.ended.length + 1, Float64Array);
-            this.unpriced = copied(this.unpriced, columns.ended.length + 1, Int32Array);
-            this.errors = copied(this.errors, columns.ended.length + 1, Int32Array);
-        }
+        this.tokens = grown(this.tokens, size + 1);
+        this.cost = grown(this.cost, size + 1);
+        this.unpriced = grown(this.unpriced, size + 1);
+        this.errors = grown(this.errors, size + 1);
         for (let i = this.ends; i < size; i++) {
             const step = columns.ended[i];
             const isOwn = !(columns.flags[step] & Flag.taken);
@@ -130,10 +129,4 @@ function firstAbove(size: number, isAbove: (index: number) => boolean): number {
         else low = middle + 1;
     }
     return low;
-}
-
-function copied<T extends Float64Array | Int32Array>(from: T, size: number, Kind: new (n: number) => T): T {
-    const to = new Kind(size);
-    to.set(from as never);
-    return to;
 }
