@@ -37,18 +37,18 @@ WAIT_S = 120.0
 VIEW = "from agentflow_web.cli.view import view; view()"
 WATCHING = """() => {
     const bench = (window.bench = { seen: [], tasks: [], rows: 0, whole: 0 });
-    const steps = /([\\d,]+)(?: of ([\\d,]+))? steps?\\b/;
+    const steps = /([\\d,]+)(?: of [\\d,]+)? steps?( …)?/;
     const look = () => {
         const row = document.querySelector('[role=treegrid] [role=row][data-step]');
         if (row && !bench.rows) requestAnimationFrame(() => (bench.rows ||= performance.now()));
         const found = steps.exec(document.querySelector('header .facts')?.textContent ?? '');
         const count = found ? Number(found[1].replaceAll(',', '')) : 0;
+        if (count && !found[2] && !bench.whole) {
+            requestAnimationFrame(() => (bench.whole ||= performance.now()));
+        }
         if (!count || count === bench.count) return;
         bench.count = count;
-        requestAnimationFrame(() => {
-            bench.seen.push([Date.now() / 1000, count]);
-            if (!found[2]) bench.whole ||= performance.now();
-        });
+        requestAnimationFrame(() => bench.seen.push([Date.now() / 1000, count]));
     };
     new MutationObserver(look).observe(document, {
         childList: true, subtree: true, characterData: true,

@@ -4,12 +4,14 @@ Owns their list and their ETags. No path of a request ever reaches a file system
 """
 
 from dataclasses import dataclass
+from gzip import compress
 from hashlib import sha256
 from importlib.resources.abc import Traversable
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from agentflow_web.server.packing import takes_gzip
 from agentflow_web.sharing.build import build_folder
 
 FILES = {
@@ -44,6 +46,10 @@ class StaticFiles:
         headers = {"etag": f'"{sha256(data).hexdigest()[:32]}"', "cache-control": "no-cache"}
         if is_known(request, headers["etag"]):
             return Response(status_code=304, headers=headers)
+        if takes_gzip(request):
+            # Packed once for a page that is kept: worth the slowest level, unlike what changes.
+            data = compress(data, 9)
+            headers |= {"content-encoding": "gzip", "vary": "accept-encoding"}
         return Response(data, headers=headers, media_type=kind)
 
 

@@ -73,6 +73,19 @@ test('a status is the one that a step had at the moment', () => {
     assert.ok(running.length > 0);
 });
 
+test('what waits for an answer is found by the word of its row, and so is what was cut off', () => {
+    const paused = forest({ seed: 2, steps: 200 });
+    paused.status = 'paused';
+    const asks = steps((step) => paused.kindOf(step) === 'ask');
+    const [open] = asks;
+    paused.outcome[open] = Status.left;
+    const at = new Moments(paused);
+    const fits = (text: string, step: number): boolean =>
+        parse(text, paused, at).tests.every((test) => test(step, paused.lastEvent));
+    assert.ok(fits('is:waits', open) && fits('is:cut-off', open) && fits('is:left', open));
+    assert.ok(asks.slice(1).every((step) => !fits('is:waits', step)));
+});
+
 test('a query depends on the moment only if something in it does', () => {
     const isTimed = (text: string): boolean => parse(text, columns, moments).isTimed;
     for (const text of ['', 'lemma', 'kind:model name:draft', 'under:3 is:cached'])

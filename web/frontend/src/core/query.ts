@@ -5,6 +5,7 @@
 
 import { KINDS, STATUS_WORDS, type Columns } from './columns.ts';
 import type { Moments } from './moment.ts';
+import { standing, WAITS } from './rows.ts';
 
 /** Whether a step fits; a test that takes a moment is one whose answer changes with it. */
 export type Test = (step: number, moment: number) => boolean;
@@ -23,6 +24,8 @@ export interface Query {
 /** A word or a phrase, with a field in front of it or not; an address is a word. */
 const TERM = /(?:([a-z]+):(?!\/\/))?(?:"([^"]*)"?|(\S+))/gi;
 const COMPARISON = /^(\$)?([<>]=?)(\$)?([\d.]+)(us|ms|s|m|h|tok)?$/;
+/** Words of the rows and of daily speech for a status. */
+const ALSO_CALLED: Record<string, string> = { error: 'failed', 'cut-off': 'left' };
 const SECONDS: Record<string, number> = { us: 1e-6, ms: 1e-3, s: 1, m: 60, h: 3600 };
 
 const KIND_FIELD = /(^|\s)kind:([\w,]+)/i;
@@ -105,11 +108,12 @@ function ofStatus(value: string, columns: Columns, moments: Moments): Test | str
     if (value === 'cached' || value === 'taken') return (step) => (columns.flags[step] & 1) > 0;
     if (value === 'effect') return (step) => (columns.flags[step] & 2) > 0;
     if (value === 'retried') return (step) => columns.attempts[step] > 1;
-    const words = value.split(',').map((word) => (word === 'error' ? 'failed' : word));
+    if (value === WAITS.word) return (step, moment) => standing(columns, moments, step, moment) === WAITS;
+    const words = value.split(',').map((word) => ALSO_CALLED[word] ?? word);
     if (words.includes('failed')) words.push('refused');
     const numbers = words.map((word) => STATUS_WORDS.findIndex((status) => status === word));
     if (numbers.includes(-1)) {
-        return `no status ${value}: there are ${STATUS_WORDS.join(', ')}, cached, effect and retried`;
+        return `no status ${value}: there are ${STATUS_WORDS.join(', ')}, ${WAITS.word}, cached, effect and retried`;
     }
     return (step, moment) => moments.has(step, moment) && numbers.includes(moments.outcome(step, moment));
 }

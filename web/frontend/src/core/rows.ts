@@ -58,7 +58,7 @@ const STANDINGS: readonly Standing[] = [
     { mark: '–', word: STATUS_WORDS[Status.cancelled], tone: 'dim' },
     { mark: '◌', word: 'cut off', tone: 'warn' },
 ];
-const WAITS: Standing = { mark: '?', word: 'waits', tone: 'warn' };
+export const WAITS: Standing = { mark: '?', word: 'waits', tone: 'warn' };
 const AHEAD: Standing = { mark: '·', word: 'later', tone: 'dim' };
 
 /** Return how a step stood at event `moment`. */
