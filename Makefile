@@ -17,13 +17,13 @@ demo: $(READY) ## Set up and solve a real task on the embedded model: no key, no
 	$(BIN)/agentflow models pull qwen2.5-coder-0.5b
 	$(BIN)/agentflow run $(DEMO) --model gguf:qwen2.5-coder-0.5b
 
-test: weights lint viewer-check browser ## Set up, check the code and run the tests
+test: weights recurrent lint viewer-check browser ## Set up, check the code and run the tests
 	$(BIN)/pytest -m "not long" $(PARALLEL)
 
 check: lint ## The same without the viewer's source and the tests that run a model
 	$(BIN)/pytest -m "not long and not model" $(PARALLEL)
 
-lint: $(READY) ## Format, lint, types, import rules
+lint: recurrent ## Format, lint, types, import rules
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy
@@ -32,6 +32,8 @@ lint: $(READY) ## Format, lint, types, import rules
 weights: $(READY) # the small models that the tests run
 	$(BIN)/agentflow models pull smollm2-135m
 	$(BIN)/agentflow models pull qwen2.5-coder-0.5b
+
+recurrent: $(VENV)/.recurrent # torch and what serves recurrent models, beside the locked rest
 
 viewer: ## Build the viewer's page anew (needs Node 20.19 or newer)
 	cd $(VIEWER) && npm ci --no-audit --no-fund && npm run build
@@ -85,4 +87,9 @@ $(READY): pyproject.toml requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $(READY)
 
-.PHONY: help demo test check lint weights viewer viewer-check browser test-long test-faults bench format wheel lock clean
+# No hashes: which build of torch fits depends on the machine.
+$(VENV)/.recurrent: requirements-recurrent.lock $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-recurrent.lock
+	@touch $@
+
+.PHONY: help demo test check lint weights recurrent viewer viewer-check browser test-long test-faults bench format wheel lock clean

@@ -263,6 +263,10 @@ class RateLimitedError(ModelError):
     retryable = True
 
 
+class EngineFullError(RateLimitedError):
+    """As many requests wait for a local engine as may."""
+
+
 class ModelUnavailableError(ModelError):
     """The server could not be reached, failed (5xx), or dropped the connection."""
 

@@ -29,7 +29,7 @@ from agentflow.journal.records import RunRecord
 from agentflow.journal.store import Store
 from agentflow.journal.summary import Summary
 from agentflow.journal.writer import JournalWriter
-from agentflow.models.protocol import Usage
+from agentflow.models.protocol import ModelSpec, Usage
 from agentflow.redaction import Redactor
 from agentflow.services import LiveServices
 from agentflow.settings import Hear, RunSettings
@@ -98,6 +98,8 @@ async def journaled(
     if earlier is not None:
         active.go_on_after(earlier.last_event, max(earlier.steps, default=0))
         active.ledger.carry_over(earlier.usage, earlier.cost_usd)
+        if active.services.default_model is None:  # what was found then may not be found again
+            active.services.default_model = recorded_model(earlier)
     # In a thread: a locked file may keep it waiting.
     opening = anyio.to_thread.run_sync(_claimed, settings, run, earlier is None)
     store, lease = await uncancelled(opening)
@@ -113,6 +115,12 @@ async def journaled(
     finally:
         store.close()
     return RunResult(id=run, output=output, load=load)
+
+
+def recorded_model(record: RunRecord) -> ModelSpec | None:
+    """Return the model that a run was given, or that was found for it."""
+    model = record.settings.get("model")
+    return ModelSpec(**model) if model else None
 
 
 def kept(active: ActiveRun) -> Callable[[], RunRecord]:

@@ -15,7 +15,15 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from agentflow.budget import Budget
 from agentflow.changes import check_code
 from agentflow.errors import RunPausedError, UnknownRunError
-from agentflow.execution import RunResult, active_run, journaled, kept, launched, new_run_id
+from agentflow.execution import (
+    RunResult,
+    active_run,
+    journaled,
+    kept,
+    launched,
+    new_run_id,
+    recorded_model,
+)
 from agentflow.flows import Flow
 from agentflow.forks import (
     Change,
@@ -30,7 +38,6 @@ from agentflow.journal.journal import Journal
 from agentflow.journal.records import RunRecord, StepRecord
 from agentflow.journal.replay import Replay
 from agentflow.journal.reuse import Edits, ForkPoint, Reuse
-from agentflow.models.protocol import ModelSpec
 from agentflow.settings import RunSettings
 
 __all__ = ["RunResult", "Runner", "new_run_id"]
@@ -178,7 +185,7 @@ class Runner(RunSettings):
         point, edits = fork_point(record, at, change or Change())
         source = self._off(record, point, edits, is_dry=True)
         active = active_run(self, record.id, source, Budget(), None)
-        active.services.default_model = _recorded_model(record)
+        active.services.default_model = recorded_model(record)
         try:
             await launched(self, active, flow, root_arguments(flow, record, point, edits))
         except RunPausedError:
@@ -199,7 +206,7 @@ class Runner(RunSettings):
         active = active_run(self, record.id, Replay(record), Budget(), self.on_event)
         load = kept(active)
         active.last_step = max(record.steps, default=0)  # for steps that the record does not know
-        if model := _recorded_model(record):  # a planner may act by the kind of model
+        if model := recorded_model(record):  # a planner may act by the kind of model
             active.services.default_model = model
         arguments = flow.signature.read_input(record.input)
         output = await launched(self, active, flow, arguments)
@@ -232,8 +239,3 @@ class Runner(RunSettings):
         except UnknownRunError:  # pruned since; what the fork itself holds is enough to go on
             return None
         return Reuse(parent, accept=True, fork=point, base=self._forked_from(parent))
-
-
-def _recorded_model(record: RunRecord) -> ModelSpec | None:
-    model = record.settings.get("model")
-    return ModelSpec(**model) if model else None

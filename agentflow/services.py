@@ -12,7 +12,7 @@ import anyio
 import anyio.to_thread
 
 from agentflow.engine.people import Question
-from agentflow.models.auto import choose_model
+from agentflow.models.auto import find_model
 from agentflow.models.protocol import Model, ModelSpec
 from agentflow.resources import Resources
 from agentflow.sandbox.protocol import ProgramSandbox
@@ -27,20 +27,22 @@ class LiveServices:
         self,
         *,
         default_model: ModelSpec | None,
+        open_model: str = "auto",
         tools: Mapping[str, Tool[..., Any]],
         ask: Callable[[Question], Any] | None,
         models: Mapping[str, Model] | None = None,
         resources: Resources | None = None,
     ) -> None:
         self.default_model, self.tools, self.ask = default_model, tools, ask
+        self._open_model = open_model  # what to look up when there is no default model
         self.environments: dict[bytes, dict[str, Any]] = {}
         self._own = Resources(models) if resources is None else None
         self._resources = self._own or resources or Resources()
         self._closers: list[Callable[[], None]] = []
 
     async def choose_model(self) -> tuple[ModelSpec, str]:
-        """Return the best model the user has, and why."""
-        choice = await choose_model()
+        """Return the model that the user left open, and why it is that one."""
+        choice = await find_model(self._open_model)
         return choice.spec, choice.reason
 
     def model(self, spec: ModelSpec) -> Model:

@@ -14,6 +14,7 @@ from agentflow.engine.people import Question
 from agentflow.engine.run import ActiveRun, Durability
 from agentflow.episodes import check_environments, recorded_tools
 from agentflow.journal.events import Event
+from agentflow.models.auto import is_open
 from agentflow.models.protocol import Model, ModelSpec
 from agentflow.models.registry import parse_spec
 from agentflow.resources import Resources
@@ -53,12 +54,13 @@ class RunSettings:
         if self.model is None or isinstance(self.model, ModelSpec):
             spec = self.model
         elif isinstance(self.model, str):
-            spec = None if self.model == "auto" else parse_spec(self.model)
+            spec = None if is_open(self.model) else parse_spec(self.model)
         else:
             spec = self.model.spec
             lent[str(spec)] = self.model
         return LiveServices(
             default_model=spec,
+            open_model=self.model if spec is None and isinstance(self.model, str) else "auto",
             tools=self._tools_by_name(),
             ask=self.ask,
             models=lent,

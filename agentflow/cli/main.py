@@ -28,6 +28,7 @@ COMMANDS = {
     "pairs": "Write recorded runs as data to train a model on.",
     "trace": "Send one recorded run to an OpenTelemetry collector.",
     "models": "List, fetch and remove small local models.",
+    "serve": "Serve a recurrent model with OpenAI's APIs; forks of a prompt share its state.",
     "schema": "Print the JSON schema of task files, for editors.",
 }
 

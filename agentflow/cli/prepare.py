@@ -14,9 +14,9 @@ from agentflow import plugins
 from agentflow.budget import Budget
 from agentflow.cli.environments import tools_of
 from agentflow.errors import ModelError, PluginError, TaskFileError
-from agentflow.models.auto import choose_model
+from agentflow.models.auto import find_model
 from agentflow.models.protocol import ModelSpec
-from agentflow.models.registry import open_model, parse_spec
+from agentflow.models.registry import open_model
 from agentflow.plugins import PluginKind
 from agentflow.solving import Named, below_root
 from agentflow.task import Task
@@ -77,17 +77,13 @@ def _model(file: TaskFile, given: str | None) -> tuple[ModelSpec, str]:
     """Return the model to use, and the reason if it was picked for the user."""
     wanted = given or file.model
     try:
-        if wanted == "auto":
-            choice = anyio.run(choose_model)
-            spec, reason = choice.spec, f" ({choice.reason})"
-        else:
-            spec, reason = parse_spec(wanted), ""
-        _refuse_early(spec)
+        choice = anyio.run(find_model, wanted)
+        _refuse_early(choice.spec)
     except ModelError as error:
         if given:
             raise TaskFileError(path="--model", line=None, problem=str(error)) from error
         raise file.error("model", problem=str(error)) from error
-    return spec, reason
+    return choice.spec, f" ({choice.reason})" if choice.reason else ""
 
 
 def _refuse_early(spec: ModelSpec) -> None:

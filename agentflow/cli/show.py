@@ -11,7 +11,7 @@ from rich.text import Text
 
 from agentflow.budget import Budget
 from agentflow.cli.tree import annotation_line, run_tree, status_line
-from agentflow.cli.words import clean, clean_block
+from agentflow.cli.words import clean, clean_block, reused_tokens
 from agentflow.journal.annotations import Annotation
 from agentflow.journal.journal import Journal
 from agentflow.journal.records import RunRecord, StepRecord
@@ -85,6 +85,10 @@ def _last_moment(record: RunRecord) -> float:
 
 def _print_step(step: StepRecord, annotations: list[Annotation]) -> None:
     click.echo(f"step {step.number} {clean(step.name)} ({step.kind}, {step.status})")
+    if step.reuse is not None:
+        click.echo(f"prefix tokens reused: {reused_tokens(step.reuse)}")
+    if "state" in step.details:
+        click.echo(f"state: {clean(str(step.details['state']))}")
     _block("input", _pretty(step.input))
     for expansion in step.expansions:
         _block(f"expanded into a {expansion.kind}", expansion.content.decode("utf-8", "replace"))

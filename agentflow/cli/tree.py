@@ -15,7 +15,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from agentflow.budget import Budget
-from agentflow.cli.words import clean, dollars, seconds, tokens
+from agentflow.cli.words import clean, dollars, reused_tokens, seconds, tokens
 from agentflow.journal.annotations import Annotation
 from agentflow.journal.records import RunRecord, StepRecord
 
@@ -61,10 +61,11 @@ def annotation_line(annotation: Annotation) -> Text:
 def status_line(record: RunRecord, budget: Budget, now: float | None = None) -> RenderableType:
     """Return one line: steps, tokens, cost, time and what is left of the budget."""
     usage = record.usage
+    reused = f" ({tokens(usage.cached_tokens)} reused)" if usage.cached_tokens else ""
     elapsed = record.seconds or (now or time.time()) - record.started_at
     parts = [
         f"{len(record.steps)} steps",
-        tokens(usage.total_tokens) + (f" of {budget.tokens:,}" if budget.tokens else ""),
+        tokens(usage.total_tokens) + (f" of {budget.tokens:,}" if budget.tokens else "") + reused,
         dollars(record.cost_usd) + (f" of ${budget.usd:g}" if budget.usd else ""),
         seconds(elapsed) + (f" of {seconds(budget.seconds)}" if budget.seconds else ""),
     ]
@@ -133,6 +134,8 @@ def _facts(step: StepRecord) -> list[str]:
         facts.append(clean(str(step.details.get("model", "")), 40))
         if step.status == "succeeded" and "origin" not in step.details:
             facts += [tokens(step.usage.total_tokens), dollars(step.cost_usd)]
+            if step.reuse is not None:
+                facts.append(f"reused {reused_tokens(step.reuse)}")
     if step.details.get("attempts", 1) > 1:
         facts.append(f"{step.details['attempts']} attempts")
     if step.origin:

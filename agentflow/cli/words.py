@@ -6,6 +6,8 @@ sequence.
 
 import unicodedata
 
+from agentflow.models.protocol import Usage
+
 
 def clean(text: str, limit: int | None = None) -> str:
     """Return `text` on one line, without control characters, cut to `limit` characters."""
@@ -40,3 +42,8 @@ def dollars(value: float | None) -> str:
 def tokens(value: int) -> str:
     """Return a number of tokens to read."""
     return f"{value:,} tok"
+
+
+def reused_tokens(usage: Usage) -> str:
+    """Return how much of a prompt was not read again: `812 of 830 tok`."""
+    return f"{usage.cached_tokens:,} of {tokens(usage.input_tokens)}"

@@ -20,9 +20,10 @@ from agentflow.journal.content import Parts
 from agentflow.journal.events import Noted
 from agentflow.journal.reuse import Edits
 from agentflow.models.prices import price_of
-from agentflow.models.protocol import Message, ModelSpec, Reply, Request, Usage
+from agentflow.models.protocol import Message, ModelSpec, Reply, Request, Usage, WarmUp
 from agentflow.models.registry import parse_spec
 from agentflow.models.retry import complete_with_retries
+from agentflow.models.warm_up import may_warm_up
 from agentflow.tools import Tool
 
 T = TypeVar("T")
@@ -134,6 +135,10 @@ def _as_step(
             run.ledger.release(reservation)
         step.details |= {"usage": reply.usage.model_dump(), "cost_usd": reply.cost_usd}
         step.details["model"] = f"{spec.provider}:{reply.model or spec.name}"
+        if reply.state is not None:
+            step.details["state"] = reply.state
+        if reply.warm_up is not None:
+            _note_warm_up(run, step, reply.warm_up)
         return reply
 
     def edit(edits: Edits) -> tuple[StepCall[Reply], Body[Reply]]:
@@ -203,6 +208,8 @@ def _reserve(
     if not ledger.limits_tokens and not ledger.limits_usd:
         return Reservation(0, 0.0), request
     prompt_tokens = len(request.model_dump_json(exclude_defaults=True)) // CHARS_PER_TOKEN
+    if may_warm_up(spec, request):
+        prompt_tokens *= 2  # what it shares with others may be read once more, and it pays for that
     wanted = request.max_tokens or DEFAULT_GRANT_TOKENS
     left = ledger.tokens_left()
     granted = wanted if left is None else max(1, min(wanted, left - prompt_tokens))
@@ -245,6 +252,18 @@ async def _complete(run: ActiveRun, step: Step, spec: ModelSpec, request: Reques
     )
     step.details["attempts"] = attempts
     return reply
+
+
+def _note_warm_up(run: ActiveRun, step: Step, warm_up: WarmUp) -> None:
+    """Tell of the request that went ahead: its tokens are among this step's, and of no other's."""
+    if warm_up.problem:
+        text = f"what {warm_up.requests} requests share could not be read ahead: {warm_up.problem}"
+    else:
+        read = warm_up.usage.input_tokens
+        text = f"{read:,} tokens that {warm_up.requests} requests share were read ahead"
+    found = warm_up.model_dump(mode="json")
+    step.details["warm_up"] = found
+    run.emit(Noted, step=step.number, text=text, details={"warm_up": found})
 
 
 def _cost(spec: ModelSpec, reply: Reply) -> float | None:

@@ -67,6 +67,21 @@ class StepRecord:
         return cost
 
     @property
+    def reuse(self) -> Usage | None:
+        """Usage without what went ahead of the call; None where nothing is known to have been read before.
+
+        Its `cached_tokens` of its `input_tokens` were not read again.
+        """
+        ahead = Usage(**(self.details.get("warm_up") or {}).get("usage", {}))
+        usage = self.usage
+        own = Usage(
+            input_tokens=usage.input_tokens - ahead.input_tokens,
+            output_tokens=usage.output_tokens - ahead.output_tokens,
+            cached_tokens=usage.cached_tokens - ahead.cached_tokens,
+        )
+        return own if own.cached_tokens > 0 or "state" in self.details else None
+
+    @property
     def total_usage(self) -> Usage:
         """Tokens of this step and everything below it."""
         return sum((step.usage for step in self.walk()), Usage())

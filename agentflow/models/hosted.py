@@ -9,9 +9,9 @@ import os
 from collections.abc import AsyncIterable, Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from agentflow.errors import CredentialsError
 from agentflow.models.failures import Failures
@@ -58,6 +58,10 @@ class View(BaseModel):
     model_config = ConfigDict(from_attributes=True, extra="ignore", frozen=True)
 
 
+# What a server of `agentflow serve` adds to an answer: the name of the state that it has kept.
+StateHandle = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,200}$")] | None
+
+
 @dataclass
 class CallDraft:
     """A tool call whose arguments are still arriving."""
@@ -77,6 +81,7 @@ class Draft:
     finish: Finish | None = None
     usage: Usage | None = None
     model: str = ""
+    state: str | None = None
 
 
 async def read_stream(
@@ -132,6 +137,7 @@ def finish_reply(draft: Draft, host: Host, form: JsonForm | None) -> Reply:
         usage=draft.usage,
         cost_usd=None if price is None else price.cost_usd(draft.usage),
         model=draft.model,
+        state=draft.state,
     )
 
 

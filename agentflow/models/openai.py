@@ -30,7 +30,8 @@ from agentflow.models.json_form import JsonForm, json_form
 from agentflow.models.openai_chat import ChatReader, chat_body
 from agentflow.models.openai_responses import ResponsesReader, responses_body
 from agentflow.models.prices import price_of
-from agentflow.models.protocol import Model, ModelSpec, OnText, Price, Reply, Request
+from agentflow.models.protocol import Model, ModelSpec, OnText, Price, Reply, Request, Usage
+from agentflow.models.warm_up import WarmingModel, warms_up
 
 OFFICIAL_URL = "https://api.openai.com/v1"
 
@@ -45,7 +46,8 @@ def open_openai(spec: ModelSpec) -> Model:
         CredentialsError: The variable is not set.
     """
     host = find_host(spec, key_env="OPENAI_API_KEY", url_env="OPENAI_BASE_URL")
-    return OpenAIModel(host)
+    model = OpenAIModel(host)
+    return WarmingModel(model) if warms_up(spec) else model
 
 
 class _Reader(Protocol):
@@ -82,6 +84,22 @@ class OpenAIModel:
         if request.grammar is not None:
             raise self._host.failures.unsupported("openai cannot constrain by grammar")
         form = None if request.output_schema is None else json_form(request.output_schema)
+        return finish_reply(await self._heard(request, form, on_text), self._host, form)
+
+    async def read_prefix(self, request: Request) -> Usage:
+        """Have the server read the messages of a request for one token, whatever that token is.
+
+        Raises:
+            ModelError: Anything that went wrong, typed.
+        """
+        return (await self._heard(request, None, lambda _text: None)).usage or Usage()
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+    async def _heard(self, request: Request, form: JsonForm | None, on_text: OnText) -> Draft:
+        """Make one request and read its stream to the end."""
         api = self._api_for(request)
         with self._typed_errors():
             stream = await self._open(api, request, form)
@@ -90,11 +108,7 @@ class OpenAIModel:
         )
         async with stream:
             await read_stream(stream, reader.take, on_text, typed_errors=self._typed_errors)
-        return finish_reply(reader.draft, self._host, form)
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self._client.close()
+        return reader.draft
 
     def _api_for(self, request: Request) -> Literal["responses", "chat"]:
         """Return the API to use: Responses knows neither stop sequences nor a seed."""

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import Field
 
 from agentflow.models.failures import Failures
-from agentflow.models.hosted import CallDraft, Draft, View
+from agentflow.models.hosted import CallDraft, Draft, StateHandle, View
 from agentflow.models.json_form import JsonForm
 from agentflow.models.protocol import Finish, Message, ModelSpec, Request, ToolSpec, Usage
 
@@ -100,16 +100,27 @@ class _Details(View):
     cached_tokens: int | None = Field(default=None, ge=0)
 
 
-class _Usage(View):
+class _Usage(_Details):
+    """OpenAI's, vLLM's and SGLang's details; beside them `cached_tokens` (Kimi) and DeepSeek's word."""
+
     prompt_tokens: int = Field(ge=0)
     completion_tokens: int = Field(ge=0)
     prompt_tokens_details: _Details | None = None
+    prompt_cache_hit_tokens: int | None = Field(default=None, ge=0)
+
+
+class _Timings(View):
+    """What llama.cpp's server adds to its last chunk."""
+
+    cache_n: int | None = Field(default=None, ge=0)
 
 
 class _Chunk(View):
     model: str | None = None
     choices: list[_Choice] | None = None
     usage: _Usage | None = None
+    timings: _Timings | None = None
+    agentflow_state: StateHandle = None
 
 
 class ChatReader:
@@ -124,8 +135,9 @@ class ChatReader:
         """Read one chunk; return the text in it."""
         chunk = _Chunk.model_validate(event)
         self.draft.model = chunk.model or self.draft.model
+        self.draft.state = chunk.agentflow_state or self.draft.state
         if chunk.usage is not None:
-            self.draft.usage = _usage(chunk.usage)
+            self.draft.usage = _usage(chunk.usage, chunk.timings or _Timings())
         text = ""
         for choice in chunk.choices or ():
             text += self._take_delta(choice.delta or _Delta())
@@ -158,10 +170,17 @@ class ChatReader:
         return FINISHES[reason]
 
 
-def _usage(said: _Usage) -> Usage:
-    cached = said.prompt_tokens_details.cached_tokens if said.prompt_tokens_details else 0
+def _usage(said: _Usage, timings: _Timings) -> Usage:
+    details = said.prompt_tokens_details or _Details()
+    told = (
+        details.cached_tokens,
+        said.cached_tokens,
+        said.prompt_cache_hit_tokens,
+        timings.cache_n,
+    )
+    cached = next((count for count in told if count is not None), 0)
     return Usage(
         input_tokens=said.prompt_tokens,
         output_tokens=said.completion_tokens,
-        cached_tokens=min(cached or 0, said.prompt_tokens),
+        cached_tokens=min(cached, said.prompt_tokens),
     )

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import Field
 
 from agentflow.models.failures import Failures
-from agentflow.models.hosted import CallDraft, Draft, View
+from agentflow.models.hosted import CallDraft, Draft, StateHandle, View
 from agentflow.models.json_form import JsonForm
 from agentflow.models.protocol import Finish, Message, ModelSpec, Request, ToolSpec, Usage
 
@@ -108,6 +108,7 @@ class _Response(View):
     usage: _Usage | None = None
     incomplete_details: _Incomplete | None = None
     error: _Error | None = None
+    agentflow_state: StateHandle = None
 
 
 class _Ended(View):
@@ -146,6 +147,7 @@ class ResponsesReader:
 
     def _take_end(self, response: _Response) -> None:
         self.draft.model = response.model or ""
+        self.draft.state = response.agentflow_state
         if response.usage is not None:
             self.draft.usage = _usage(response.usage)
         if response.incomplete_details is None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from agentflow.models.protocol import ModelSpec, Price
 
-LOCAL_PROVIDERS = frozenset({"gguf", "recorded"})
+LOCAL_PROVIDERS = frozenset({"gguf", "recorded", "recurrent"})
 
 
 def price_of(spec: ModelSpec) -> Price | None:

@@ -101,8 +101,23 @@ class Usage(Value):
         return self.input_tokens + self.output_tokens
 
 
+class WarmUp(Value):
+    """A request of its own that read what several requests share before they went out.
+
+    `usage` is what it took, `requests` how many were waiting; `problem` says why it failed.
+    """
+
+    requests: int
+    usage: Usage = Usage()
+    problem: str = ""
+
+
 class Reply(Value):
-    """What came back. `model` is the name the server reported, `cost_usd` None when no price is known."""
+    """What came back. `model` is the name the server reported, `cost_usd` None when no price is known.
+
+    `state` names what a recurrent engine has kept after the reply. `warm_up` tells of a request that went ahead
+    of this one and its siblings; `usage` and `cost_usd` hold its share, so that it is counted once.
+    """
 
     text: Annotated[str, AfterValidator(_writable)] = ""
     tool_calls: tuple[ToolCall, ...] = ()
@@ -110,6 +125,8 @@ class Reply(Value):
     usage: Usage = Usage()
     cost_usd: float | None = None
     model: str = ""
+    state: str | None = None
+    warm_up: WarmUp | None = None
 
 
 class Price(Value):
@@ -132,7 +149,8 @@ class Price(Value):
 class ModelSpec(Value):
     """Which model, where, and how gently: what `model:` in a task file says.
 
-    `api_key_env` names an environment variable; a key itself is never part of a spec.
+    `api_key_env` names an environment variable; a key itself is never part of a spec. `warm_up`: whether what
+    several requests of one moment share is read ahead of them; None: at servers of the local network.
     """
 
     provider: str
@@ -148,6 +166,7 @@ class ModelSpec(Value):
     concurrency: int | None = Field(default=None, ge=1)
     requests_per_minute: float | None = Field(default=None, gt=0)
     price: Price | None = None
+    warm_up: bool | None = None
 
     @field_validator("base_url")
     @classmethod
@@ -169,7 +188,7 @@ class ModelSpec(Value):
         Then it goes on from a begun reply, takes a grammar and a seed, and always gives its first
         choice unless a temperature is asked for. A hosted one samples by itself and may refuse both.
         """
-        return self.provider == "gguf"
+        return self.provider in ("gguf", "recurrent")
 
 
 class Model(Protocol):

@@ -21,10 +21,11 @@ PROVIDERS = {
     "gguf": "agentflow.models.gguf:open_gguf",
     "openai": "agentflow.models.openai:open_openai",
     "recorded": "agentflow.models.recorded:open_recorded",
+    "recurrent": "agentflow.recurrent.provider:open_recurrent",
 }
 FORMS = (
-    "write PROVIDER:NAME (openai:gpt-5-mini, anthropic:claude-haiku-4-5, gguf:FILE), a server's address "
-    "(http://127.0.0.1:8000/v1#NAME), a small local model's name (see `agentflow models list`), or auto"
+    "write PROVIDER:NAME (openai:gpt-5-mini, anthropic:claude-haiku-4-5, gguf:FILE, recurrent:FOLDER), a "
+    "server's address (http://127.0.0.1:8000/v1#NAME), a small local model's name (see `agentflow models list`), or auto"
 )
 
 
@@ -81,7 +82,7 @@ def _from_text(text: str) -> ModelSpec:
     if text.startswith(("http://", "https://")):
         address, _, name = text.partition("#")
         if not name:
-            problem = f"say which model of the server: {address}#NAME"
+            problem = f"say which model of the server: {address}#NAME (only a run's own model is looked up)"
             raise UnknownModelError(model=text, problem=problem)
         try:
             return ModelSpec(provider="openai", name=name, base_url=address)

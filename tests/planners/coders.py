@@ -58,13 +58,14 @@ class Coder:
 
 def _kind_of(request: Request) -> tuple[str, str]:
     first = next(message.text for message in request.messages if message.role == "user")
-    found = _NAME.search(first)
+    asked = first.rpartition("```\n\n")[2]  # the code comes before what is asked
+    found = _NAME.search(asked)
     assert found is not None, first
     if any(message.text.startswith("That is wrong") for message in request.messages):
         return "repair", found[1]
-    kind = _KINDS.get(first.split()[0])
+    kind = _KINDS.get(asked.split()[0])
     if kind is None:
-        kind = "divide" if "leave the helper unwritten" in first else "write"
+        kind = "divide" if "leave the helper unwritten" in asked else "write"
     return kind, found[1]
 
 

@@ -194,10 +194,10 @@ async def test_a_prompt_holds_the_goal_the_arguments_and_the_tools_and_nothing_o
         == """You write short, correct Python functions.
 Goal: Say what you see.
 
-word = 'lamp'  # str of 4 characters
-
 You may call:
 look(place)  # Look at a place.
+
+word = 'lamp'  # str of 4 characters
 
 Write tell(word). It returns what is there. Where a part is work of its own, call a helper function \
 that does not exist yet, with a comment above the call saying what it returns; others will write it. \

@@ -42,7 +42,8 @@ def chat_events(answer: Scripted, body: dict[str, Any]) -> Iterator[Event]:
         return
     yield chunk({}, answer.finish or ("tool_calls" if answer.calls else "stop"))
     if answer.usage is not None and body.get("stream_options", {}).get("include_usage"):
-        yield None, head | {"choices": [], "usage": _chat_usage(answer.usage)}
+        last = head | {"choices": [], "usage": _chat_usage(answer.usage)}
+        yield None, last if answer.state is None else last | {"agentflow_state": answer.state}
 
 
 def _chat_usage(usage: Usage) -> dict[str, Any]:
@@ -123,7 +124,9 @@ def _response(
     answer: Scripted, body: dict[str, Any], status: str, output: list[dict[str, Any]]
 ) -> dict[str, Any]:
     ended = status != "in_progress"
+    ours = {"agentflow_state": answer.state} if ended and answer.state is not None else {}
     return {
+        **ours,
         "id": "resp_1",
         "object": "response",
         "created_at": 1_760_000_000,

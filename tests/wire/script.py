@@ -19,7 +19,8 @@ class Scripted:
     """One answer.
 
     `calls` are (tool name, arguments) pairs; arguments given as a string are sent as they are.
-    `finish` overrides how the answer says it ended, in the API's own word. `fault`, after the text:
+    `finish` overrides how the answer says it ended, in the API's own word. `state` is the handle that a server
+    of ours adds. `fault`, after the text:
     drop the connection, end without a finish, send an event that is not JSON, send one of the wrong
     shape, send an error event (`error`), or hang until `WireServer.release()`. `hold` waits for
     `release()` before answering at all.
@@ -31,6 +32,7 @@ class Scripted:
     finish: str | None = None
     usage: Usage | None = USAGE
     model: str | None = None
+    state: str | None = None
     status: int = 200
     error: dict[str, Any] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)

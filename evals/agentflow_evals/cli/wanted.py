@@ -20,8 +20,8 @@ from pydantic import ValidationError
 from agentflow import plugins
 from agentflow.budget import Budget
 from agentflow.errors import InputError, ModelError, PluginError
-from agentflow.models.auto import choose_model
-from agentflow.models.registry import open_model, parse_spec
+from agentflow.models.auto import find_model
+from agentflow.models.registry import open_model
 from agentflow.solving import Named
 from agentflow.task import Task
 from agentflow_evals.plan import Contender, Entrant
@@ -152,7 +152,7 @@ async def _entrant(text: str) -> Entrant:
     if not equals or "://" in label:
         label, name = "", text
     try:
-        spec = (await choose_model()).spec if name == "auto" else parse_spec(name)
+        spec = (await find_model(name)).spec
         await open_model(spec).aclose()
     except ModelError as error:
         raise click.BadParameter(str(error), param_hint="--model") from error

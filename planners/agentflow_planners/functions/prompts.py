@@ -10,33 +10,23 @@ from agentflow_planners.functions.node import FunctionNode
 
 SYSTEM = "You write short, correct Python functions."
 
-WRITE = """Complete the function `{name}`.
-
-```python
+_CODE = """```python
 {context}
-```"""
+```
 
-DIVIDE = """Complete the function `{name}`. If a part of it is a problem of its own, call a new helper \
-function for that part, and leave the helper unwritten after it: its signature with types, a docstring \
-that says exactly what it returns, and `...`. If it is simple, write it whole.
+"""
 
-```python
-{context}
-```"""
+WRITE = f"{_CODE}Complete the function `{{name}}`."
 
-INPUTS = """List {count} different calls of `{name}`, one a line, no results: typical ones, edge cases, \
-large ones.
+DIVIDE = f"""{_CODE}Complete the function `{{name}}`. If a part of it is a problem of its own, call a new \
+helper function for that part, and leave the helper unwritten after it: its signature with types, a \
+docstring that says exactly what it returns, and `...`. If it is simple, write it whole."""
 
-```python
-{context}
-```"""
+INPUTS = f"""{_CODE}List {{count}} different calls of `{{name}}`, one a line, no results: typical ones, edge \
+cases, large ones."""
 
-TESTS = """Write {count} different assertions that a correct `{name}` passes, one a line, of the form \
-`assert {name}(...) == ...`.
-
-```python
-{context}
-```"""
+TESTS = f"""{_CODE}Write {{count}} different assertions that a correct `{{name}}` passes, one a line, of the \
+form `assert {{name}}(...) == ...`."""
 
 REPAIR = "That is wrong: {problem}\nWrite the corrected function."
 

@@ -27,10 +27,11 @@ Write {signature}. It returns a dict with these fields:
 Do no work here: for each field, call one new helper function and pass it everything it needs. \
 Others will write the helpers."""
 
+# What all functions of a task share comes first: the data are each function's own.
 WRITE = """Goal: {goal}
-
-{data}
 {tools}
+{data}
+
 Write {signature}. It returns {what}. {manner}"""
 
 MANNERS = {

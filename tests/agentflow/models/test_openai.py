@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from openai.types.chat import ChatCompletionChunk
 
 from agentflow.errors import CredentialsError, MalformedReplyError, ModelRequestError
 from agentflow.models.failures import Failures
@@ -68,6 +69,38 @@ def test_the_official_host_gets_the_new_name_of_the_token_limit() -> None:
     body = chat_body(ModelSpec(provider="openai", name="m"), ask(max_tokens=9), None)
     assert body["max_completion_tokens"] == 9
     assert "max_tokens" not in body
+
+
+USAGE = {"prompt_tokens": 830, "completion_tokens": 4, "total_tokens": 834}
+
+
+@pytest.mark.parametrize(
+    ("said", "cached"),
+    [
+        ({"usage": USAGE | {"prompt_tokens_details": {"cached_tokens": 812}}}, 812),
+        ({"usage": USAGE, "timings": {"cache_n": 812, "prompt_n": 18}}, 812),
+        ({"usage": USAGE | {"prompt_cache_hit_tokens": 812, "prompt_cache_miss_tokens": 18}}, 812),
+        ({"usage": USAGE | {"cached_tokens": 812}}, 812),
+        ({"usage": USAGE | {"prompt_tokens_details": None}}, 0),
+        ({"usage": USAGE | {"prompt_tokens_details": {"cached_tokens": 9_000}}}, 830),
+    ],
+    ids=["OpenAI, vLLM, SGLang", "llama.cpp", "DeepSeek", "Kimi", "untold", "more than all"],
+)
+def test_tokens_from_a_cache_are_read_in_every_dialect(said: dict[str, Any], cached: int) -> None:
+    reader = ChatReader(Failures("m", key="k", key_env=None))
+    head = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": []}
+    reader.take(ChatCompletionChunk.model_validate(head | said))
+    assert reader.draft.usage is not None
+    assert reader.draft.usage.cached_tokens == cached
+
+
+@pytest.mark.parametrize("api", ["chat", "responses"])
+async def test_the_state_that_our_own_server_has_kept_is_told(api: str) -> None:
+    reply, _, _ = await complete(api, says("ok", state="st_1f"))
+    assert reply.state == "st_1f"
+    other, _, _ = await complete(api, says("ok"))
+    assert other.state is None
+    assert "state" not in other.model_dump(exclude_defaults=True), "older records stay as they are"
 
 
 async def test_another_server_is_spoken_to_in_chat_by_default() -> None:

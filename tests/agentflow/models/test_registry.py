@@ -10,12 +10,20 @@ from typing import Any
 
 import pytest
 
-from agentflow.errors import CredentialsError, ModelRequestError, UnknownModelError, WeightsError
-from agentflow.models.auto import choose_model
+from agentflow import Runner, flow, generate
+from agentflow.errors import (
+    CredentialsError,
+    ModelRequestError,
+    ModelUnavailableError,
+    UnknownModelError,
+    WeightsError,
+)
+from agentflow.models.auto import choose_model, find_model
 from agentflow.models.protocol import Message, ModelSpec, Reply, Request
 from agentflow.models.recorded import Recorder, open_recorded
 from agentflow.models.registry import open_model, parse_spec
 from tests.parts import Scripted
+from tests.wire import WireServer, says
 
 pytestmark = pytest.mark.anyio
 
@@ -117,6 +125,58 @@ async def test_auto_passes_over_a_server_that_talks_nonsense() -> None:
         assert (
             await choose_model({}, [("odd", url), ("gone", "http://127.0.0.1:1/v1")])
         ).spec.provider == "gguf"
+
+
+@pytest.mark.parametrize("ending", ["", "/", "#"])
+async def test_an_address_alone_means_the_only_model_of_its_server(ending: str) -> None:
+    with server(["nomic-embed-text", "llama3.2"]) as url:
+        found = await find_model(url + ending)
+        expected = ModelSpec(provider="openai", name="llama3.2", base_url=url)
+        assert found.spec == expected
+        assert found.reason == f"the only model at {url}"
+        warm = await find_model({"name": url, "temperature": 0.5})
+        assert warm.spec == expected.model_copy(update={"temperature": 0.5})
+        named = await find_model(f"{url}#other")
+        assert (named.spec.name, named.reason) == ("other", "")
+
+
+@pytest.mark.parametrize(
+    ("models", "problem"),
+    [
+        (["a", "b"], r"it has 2 models \('a', 'b'\): write http://.*/v1#NAME"),
+        ([], "it has 0 models"),
+    ],
+)
+async def test_a_server_with_another_number_of_models_has_them_listed(
+    models: list[str], problem: str
+) -> None:
+    with server(models) as url, pytest.raises(UnknownModelError, match=problem):
+        await find_model(url)
+    with pytest.raises(ModelUnavailableError, match="nobody answers there"):
+        await find_model(url)
+    with pytest.raises(UnknownModelError, match="must not hold a user name"):
+        await find_model("http://me:secret@127.0.0.1/v1")
+
+
+@flow
+async def greeting(name: str) -> str:
+    return (await generate(f"Greet {name}")).text
+
+
+async def test_the_model_found_at_an_address_is_recorded_and_not_looked_up_again(
+    tmp_path: Path,
+) -> None:
+    with WireServer([says("Hello")], models=("first",)) as wire:
+        runner = Runner(model=wire.openai_url, journal=tmp_path / "runs.db")
+        done = await runner.run_async(greeting, "Ada")
+        address = wire.openai_url
+    assert done.record.settings["model"] == {
+        "provider": "openai",
+        "name": "first",
+        "base_url": address,
+    }
+    assert (await runner.replay(greeting, done.id)).output == "Hello"
+    assert (await runner.resume(greeting, done.id)).output == "Hello"
 
 
 def asked(text: str) -> Request:

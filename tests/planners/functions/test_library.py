@@ -179,10 +179,10 @@ def test_defect_16_a_prompt_shows_callers_and_short_helpers_whole() -> None:
     shown = chain().context("target", 10_000)
     assert shown == (
         "LIMIT = 3\n\n"
-        'def helper(x):\n    """Help."""\n    return LIMIT\n\n'
-        'def sibling(x):\n    """Beside."""\n    ...\n\n'
         'def root(x):\n    """The whole."""\n    return near(x)\n\n'
         'def near(x):\n    """The part."""\n    return target(x) + sibling(x)\n\n'
+        'def helper(x):\n    """Help."""\n    return LIMIT\n\n'
+        'def sibling(x):\n    """Beside."""\n    ...\n\n'
         'def target(x):\n    """What is to be written."""\n    ...'
     )
 

@@ -21,7 +21,7 @@ def shown(
     needed: int,
     budget_chars: int,
 ) -> str:
-    """Return imports, definitions, helpers, callers with the nearest last, and the stub.
+    """Return imports, definitions, callers with the nearest last, helpers, and the stub.
 
     Args:
         node: The function to write.
@@ -86,6 +86,6 @@ class _Page:
             self.add(self.imports if is_import else self.setup, text)
 
     def text(self, last: str) -> str:
-        """Return the parts as a module."""
+        """Return the parts as a module: what siblings share comes before what each may call."""
         imports = ["\n".join(self.imports)] if self.imports else []
-        return _GAP.join([*imports, *self.setup, *self.helpers, *reversed(self.callers), last])
+        return _GAP.join([*imports, *self.setup, *reversed(self.callers), *self.helpers, last])

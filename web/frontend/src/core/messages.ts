@@ -74,7 +74,15 @@ export function readAsked(text: string): Asked | null {
 export function readAnswered(text: string, isShaped = false): Answered | null {
     const output = parsed(text);
     if (!isRecord(output)) return null;
-    const { finish, usage: _usage, cost_usd: _cost, model: _model, ...rest } = output;
+    const {
+        finish,
+        usage: _usage,
+        cost_usd: _cost,
+        model: _model,
+        state: _state,
+        warm_up: _ahead,
+        ...rest
+    } = output;
     const message = { ...readMessage(rest), role: 'assistant' };
     return {
         message,

@@ -1,0 +1,165 @@
+"""`agentflow serve`: a recurrent or hybrid model behind OpenAI's APIs."""
+
+import os
+import re
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from agentflow.cli.exits import EXIT_INTERRUPTED
+from agentflow.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from agentflow.recurrent.engine import Engine
+
+EXTRA = ("torch", "transformers", "llguidance", "starlette", "uvicorn")
+UNITS = {
+    "": 1,
+    "b": 1,
+    "kb": 10**3,
+    "mb": 10**6,
+    "gb": 10**9,
+    "kib": 2**10,
+    "mib": 2**20,
+    "gib": 2**30,
+}
+
+
+def size(text: str) -> int:
+    """Return a number of bytes that is written as `2GB` or `512MiB`."""
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) *([kmg]?i?b)?", text.strip().lower())
+    unit = UNITS.get(found[2] or "") if found else None
+    if found is None or unit is None:
+        raise click.BadParameter(f"{text!r} is no size; write it as 512MB or 2GB")
+    return int(float(found[1]) * unit)
+
+
+@click.command()
+@click.argument("model")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Any other needs a key.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)
+@click.option("--name", help="What clients call the model. Default: the folder's name.")
+@click.option(
+    "--dtype",
+    type=click.Choice(["auto", "bf16", "fp16", "fp32"]),
+    default="auto",
+    show_default=True,
+    help="Of the weights; recurrent states stay fp32.",
+)
+@click.option("--device", default="auto", show_default=True, help="As torch names it: cpu, cuda:1.")
+@click.option("--most-rows", type=click.IntRange(1), help="Sequences decoded together.")
+@click.option(
+    "--max-waiting",
+    type=click.IntRange(1),
+    default=256,
+    show_default=True,
+    help="Requests that may wait; one more is told to come back later.",
+)
+@click.option(
+    "--state-memory",
+    type=size,
+    metavar="SIZE",
+    default="2GB",
+    show_default=True,
+    help="For states that are kept.",
+)
+@click.option(
+    "--spill",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="A folder for states that memory no longer holds.",
+)
+@click.option(
+    "--int8-states", is_flag=True, help="Keep states in a quarter of the space, inexactly."
+)
+@click.option("--api-key-env", metavar="NAME", help="The variable that holds the key clients send.")
+@click.option(
+    "--drain",
+    "drain_s",
+    type=click.FloatRange(0),
+    default=30.0,
+    show_default=True,
+    help="Seconds that requests under way get when the server is to end.",
+)
+def serve(
+    model: str,
+    host: str,
+    port: int,
+    name: str | None,
+    api_key_env: str | None,
+    drain_s: float,
+    **options: Any,
+) -> None:
+    """Serve a recurrent or hybrid model with OpenAI's APIs, until Ctrl-C.
+
+    MODEL is a Hugging Face folder or name. What was read once is kept as a state, and whoever goes on from
+    it, in the same conversation or a fork of it, starts there.
+
+    \b
+    agentflow serve ./mamba2-1.3b
+    agentflow serve ./mamba2-1.3b --host 0.0.0.0 --api-key-env SERVE_KEY
+    """
+    if not all(map(find_spec, EXTRA)):
+        raise MissingExtraError(feature="serving recurrent models", extra="recurrent")
+    from agentflow.recurrent.engine import Engine  # noqa: PLC0415 - needs the extra
+    from agentflow.recurrent.server.service import (  # noqa: PLC0415 - needs the extra
+        Service,
+        short_name,
+    )
+    from agentflow.recurrent.server.serving import serving  # noqa: PLC0415 - needs the extra
+
+    service = Service(name or short_name(model))
+    with serving(service, host=host, port=port, api_key=_key(api_key_env)) as server:
+        click.echo(f"loading {model} ...", err=True)
+        with Engine.open(model, _options(options)) as engine:
+            service.open(engine)
+            _tell(engine, service.name, server.origin, has_key=api_key_env is not None)
+            if server.is_open:
+                click.echo("other machines can reach it; keys and texts go unencrypted", err=True)
+            click.echo("Ctrl-C ends it", err=True)
+            is_clean = server.wait_stopped(service, drain_s)
+    click.echo("ended" if is_clean else "ended; what was under way was cut off", err=True)
+    if not is_clean:
+        sys.exit(EXIT_INTERRUPTED)
+
+
+def _options(given: dict[str, Any]) -> Any:
+    from agentflow.recurrent.options import EngineOptions  # noqa: PLC0415 - light, but of the extra
+
+    return EngineOptions(
+        dtype=given["dtype"],
+        device=given["device"],
+        most_rows=given["most_rows"],
+        most_waiting=given["max_waiting"],
+        state_bytes=given["state_memory"],
+        spill_folder=given["spill"],
+        states="int8" if given["int8_states"] else "exact",
+    )
+
+
+def _key(variable: str | None) -> str | None:
+    if variable is None:
+        return None
+    key = os.environ.get(variable, "")
+    if not key.isascii() or not key.isprintable() or not key.strip():
+        raise click.UsageError(f"--api-key-env: {variable} is not set, or holds no key")
+    return key
+
+
+def _tell(engine: "Engine", name: str, origin: str, *, has_key: bool) -> None:
+    """Say where it is, how to use it, and what the probe has found."""
+    model, abilities = engine.model, engine.model.abilities
+    click.echo(f"{origin}/v1")
+    click.echo(f"  in a task file: `model: {origin}/v1#{name}`", err=True)
+    if has_key:
+        click.echo("  with the key in the variable that `api_key_env` names there", err=True)
+    reads = "several tokens" if abilities.continues else "one token"
+    rows = engine.options.most_rows or model.most_rows
+    together = f"up to {rows} sequences together" if abilities.stacks else "one sequence"
+    click.echo(
+        f"  on {model.device}: reads {reads} at once from a state, decodes {together}", err=True
+    )
+    for note in abilities.notes:
+        click.echo(f"  {note}", err=True)

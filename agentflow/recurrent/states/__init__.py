@@ -1,0 +1,1 @@
+"""States of sequences: walking their tensors, packing them, keeping them in a tree."""

@@ -1,0 +1,1 @@
+"""Between text and tokens: prompts, streamed text, grammars."""
