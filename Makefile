@@ -54,6 +54,9 @@ test-long: $(READY) weights ## Run all long tests: the fault storms, the demo ma
 test-faults: $(READY) ## Kill runs hundreds of times and look whether the journal holds
 	$(BIN)/pytest tests/faults -m long --timeout 3600
 
+test-storm: recurrent ## 64 clients at the server of a recurrent model for ten minutes
+	$(BIN)/pytest tests/agentflow/recurrent/server/test_storm.py -m long --timeout 3600
+
 bench: $(READY) ## Measure against peers, in one run
 	$(BIN)/pip install --quiet --require-hashes -r requirements-bench.lock
 	$(BIN)/python -m benchmarks.engines
@@ -92,4 +95,4 @@ $(VENV)/.recurrent: requirements-recurrent.lock $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-recurrent.lock
 	@touch $@
 
-.PHONY: help demo test check lint weights recurrent viewer viewer-check browser test-long test-faults bench format wheel lock clean
+.PHONY: help demo test check lint weights recurrent viewer viewer-check browser test-long test-faults test-storm bench format wheel lock clean

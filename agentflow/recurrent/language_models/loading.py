@@ -23,6 +23,7 @@ try:
 except ImportError as error:
     raise MissingExtraError(feature="a recurrent model", extra="recurrent") from error
 
+from agentflow.recurrent.language_models.lean_mamba2 import make_lean
 from agentflow.recurrent.language_models.patches import repair
 from agentflow.recurrent.language_models.probe import Findings, probe
 from agentflow.recurrent.language_models.reader import Reader
@@ -44,7 +45,7 @@ def load(
         path: The folder or name.
         dtype: "auto" is the checkpoint's on CUDA and float32 elsewhere. The recurrent state stays in float32.
         device: "auto" is CUDA where there is one, else the CPU.
-        repairs: Without, what is known to be wrong in transformers is left as it is, and only worked around.
+        repairs: Without, transformers is left as it is; what is wrong in it is only worked around.
 
     Raises:
         UnknownModelError: No loaded library knows this kind of model.
@@ -112,6 +113,8 @@ def _from_transformers(
 ) -> ReadingModel:
     network = _network(name, device, dtype)
     notes = repair(network) if repairs else ()
+    if repairs and device.type == "cpu":
+        make_lean(network)
     reader = TransformersReader(network, name)
     context = getattr(network.config, "max_position_embeddings", None)
     try:
@@ -164,7 +167,8 @@ def _told_in_a_line(name: str) -> Iterator[None]:
 
 
 def _probed(reader: Reader, notes: tuple[str, ...], context: int | None = None) -> ReadingModel:
-    found: Findings = probe(reader)
+    with _told_in_a_line(reader.name):
+        found: Findings = probe(reader)
     abilities = replace(found.abilities, notes=(*notes, *found.abilities.notes))
     return ReadingModel(
         reader,

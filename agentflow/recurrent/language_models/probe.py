@@ -46,9 +46,15 @@ def probe(reader: Reader, *, context_tokens: int | None = None) -> Findings:
     """Try forking, continuing in chunks, stacking and padding.
 
     Raises:
-        WeightsError: Even token by token from a state the model is wrong.
+        WeightsError: Even token by token from a state the model is wrong, or it cannot read a text at all.
     """
-    return _Probe(reader, context_tokens).findings()
+    try:
+        return _Probe(reader, context_tokens).findings()
+    except (WeightsError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        problem = f"it cannot read a short text from its beginning ({_in_a_line(error)})"
+        raise WeightsError(model=reader.name, problem=problem) from error
 
 
 class _Probe:
@@ -175,8 +181,7 @@ class _Probe:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a model raises is what was found
             self._errors[what] = float("inf")
-            lines = str(error).splitlines() or [""]
-            self._problems[what] = f"{type(error).__name__}: {lines[0][:200]}"
+            self._problems[what] = _in_a_line(error)
 
     def _is_right(self, what: str) -> bool:
         return self._errors[what] <= self._tolerance
@@ -226,6 +231,11 @@ class _Probe:
         positions = torch.arange(start, start + tokens.shape[1], device=device)[None]
         logits, after = self._reader.read(tokens.to(device), cache, positions=positions)
         return logits[0].float(), after
+
+
+def _in_a_line(error: Exception) -> str:
+    lines = str(error).splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0][:200]}"
 
 
 def _error(got: Tensor, want: Tensor) -> float:

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from agentflow.errors import ModelError, UnknownModelError, WeightsError
 from agentflow.recurrent.language_models.loading import load
+from tests.agentflow.recurrent.folders import weights_folder
 
 Folders = Callable[[str], Path]
 
@@ -82,6 +83,13 @@ def test_missing_weights_are_refused_and_not_made_up(copy: Path) -> None:
     del weights[lost]
     save_file(weights, copy / "model.safetensors", {"format": "pt"})
     assert lost in refusal(copy)
+
+
+def test_a_model_that_cannot_read_at_all_is_told(tmp_path: Path) -> None:
+    without_attention = ["linear_attention", "linear_attention"]
+    told = refusal(weights_folder("qwen3_5_text", tmp_path, layer_types=without_attention))
+    assert "cannot read a short text" in told
+    assert "Attention layers" in told
 
 
 def test_an_unknown_device_is_told(copy: Path) -> None:
