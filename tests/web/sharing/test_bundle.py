@@ -62,7 +62,7 @@ def ended(number: int, step: int, content: object) -> StepFinished:
 def test_every_page_and_every_step_is_in_the_file_as_the_server_gives_it(
     any_journal: str, build: Path
 ) -> None:
-    run = write_big_run(any_journal, STEPS_A_CHUNK * 2)
+    run = write_big_run(any_journal, STEPS_A_CHUNK * 5 // 4)
     with opened(any_journal) as store:
         found = shared(store, run, build)
         index = RunIndex(store, run)

@@ -31,7 +31,7 @@ def check(report: Report) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 async def test_a_short_storm_leaves_nothing_behind(folder: Path) -> None:
-    check(await storm(folder, seconds=12, clients=16, requests=24))
+    check(await storm(folder, seconds=6, clients=8, requests=12))
 
 
 @pytest.mark.long
