@@ -27,6 +27,7 @@ COMMANDS = {
     "journal": "Look after the journal: prune, export, import, verify, stats.",
     "pairs": "Write recorded runs as data to train a model on.",
     "trace": "Send one recorded run to an OpenTelemetry collector.",
+    "planners": "List the planners, or tell what one is.",
     "models": "List, fetch and remove small local models.",
     "serve": "Serve a recurrent model with OpenAI's APIs; forks of a prompt share its state.",
     "schema": "Print the JSON schema of task files, for editors.",
