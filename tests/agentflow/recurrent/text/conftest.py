@@ -9,9 +9,9 @@ from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from agentflow.recurrent.text.tokenizer import Tokenizer
-from tests.agentflow.recurrent.folders import small_tokenizer
+from tests.agentflow.recurrent.folders import PROSE, small_tokenizer
 
-TEXT = (Path(__file__).parents[4] / "README.md").read_text("utf-8")
+TEXT = PROSE[0]
 THINKING = """
 {%- for m in messages -%}
 {%- set ns = namespace(text=m.content) -%}
