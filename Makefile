@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 VIEWER := web/frontend
 # Two processes: CI has two cores, and each may hold a small model. A file stays in one process.
-PARALLEL := --numprocesses 2 --dist loadfile
+PARALLEL := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 CODE := agentflow planners tools evals web tests benchmarks examples
 
 help: ## Show this list
