@@ -23,8 +23,9 @@ from agentflow.recurrent.language_models.protocol import LanguageModel, State
 from agentflow.recurrent.options import EngineOptions
 from agentflow.recurrent.requests import Totals
 from agentflow.recurrent.sampling import LogitsError, pick_all
+from agentflow.recurrent.sequences import shared
 from agentflow.recurrent.states.packing import Packed
-from agentflow.recurrent.states.tree import Snapshot, StateTree, shared
+from agentflow.recurrent.states.tree import Snapshot, StateTree
 from agentflow.recurrent.text.prompts import Prompts
 
 LOOK_AHEAD = 64  # waiting prompts that are compared with the one whose turn it is

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from agentflow.errors import MissingExtraError, UnknownModelError, WeightsError
 
@@ -29,8 +29,7 @@ from agentflow.recurrent.language_models.probe import Findings, probe
 from agentflow.recurrent.language_models.reader import Reader
 from agentflow.recurrent.language_models.reading_model import ReadingModel
 from agentflow.recurrent.language_models.transformers_model import TransformersReader
-
-Precision = Literal["auto", "bf16", "fp16", "fp32"]
+from agentflow.recurrent.options import Precision
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 _OURS = "agentflow_mixers"

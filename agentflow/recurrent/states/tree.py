@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from agentflow.recurrent.sequences import shared
 from agentflow.recurrent.states.packing import Packed
 from agentflow.recurrent.states.tiers import Tiers
 
@@ -298,17 +299,3 @@ class StateTree:
             node.queued = None  # an unpinned one is worth less than its place in the heap says
             self._queue(node)
         return True
-
-
-def shared(one: Tokens, other: Tokens) -> int:
-    """Return how many first tokens two sequences have in common."""
-    low, high = 0, min(len(one), len(other))
-    if one[:high] == other[:high]:
-        return high
-    while low < high:  # halving compares slices at the speed of C
-        middle = (low + high + 1) // 2
-        if one[low:middle] == other[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low

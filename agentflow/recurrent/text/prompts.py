@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from agentflow.recurrent.requests import Prompt
+from agentflow.recurrent.sequences import shared
 from agentflow.recurrent.text.rendering import Message, Renderer
 from agentflow.recurrent.text.replies import Replies, Reply
 from agentflow.recurrent.text.tokenizer import Tokenizer
@@ -77,7 +78,7 @@ class Prompts:
         known = self._known(text, prepared, render)
         ids = self._ids(text, text, known)
         shorter = self._shorter(prepared, known, render, add_reply=add_reply)
-        cuts = {_shared(ids, self._ids(other, text, known)) for other in shorter} | {*known.cuts}
+        cuts = {shared(ids, self._ids(other, text, known)) for other in shorter} | {*known.cuts}
         prompt = Prompt(tokens=tuple(ids), cuts=tuple(sorted(cuts - {0, len(ids)})))
         self._replies.note(prompt.tokens, text)
         return prompt
@@ -167,15 +168,3 @@ def _or_none(render: Any, messages: Sequence[Message], *, add_reply: bool) -> st
     except ValueError:
         return None
     return text
-
-
-def _shared(one: Sequence[int], other: Sequence[int]) -> int:
-    """Return the length of the common beginning."""
-    low, high = 0, min(len(one), len(other))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if one[low:middle] == other[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low

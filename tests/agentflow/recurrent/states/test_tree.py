@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from agentflow.recurrent.language_models.protocol import State
 from agentflow.recurrent.options import EngineOptions
+from agentflow.recurrent.sequences import shared
 from agentflow.recurrent.states.packing import Packed
 from agentflow.recurrent.states.tiers import Tiers
-from agentflow.recurrent.states.tree import Snapshot, StateTree, Tokens, shared
+from agentflow.recurrent.states.tree import Snapshot, StateTree, Tokens
 
 CPU = torch.device("cpu")
 LARGE = 1 << 30
