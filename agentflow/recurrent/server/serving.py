@@ -5,9 +5,7 @@ taking of requests and lets those under way finish for a while, the second ends 
 load the model and to hear signals.
 """
 
-import errno
 import signal
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +16,7 @@ from types import FrameType
 
 import uvicorn
 
-from agentflow.errors import AgentflowError
+from agentflow.listening import ServingError, in_address, listening
 from agentflow.recurrent.server.app import application
 from agentflow.recurrent.server.guard import LOCAL_NAMES
 from agentflow.recurrent.server.service import Service
@@ -26,14 +24,6 @@ from agentflow.recurrent.server.service import Service
 BACKLOG = 512
 GRACE_S = 2  # for what was told already to reach its reader
 KEEP_ALIVE_S = 75  # longer than clients keep an idle connection, so that they close it, not we
-
-
-class ServeError(AgentflowError):
-    """A model cannot be served where it should be."""
-
-    def __init__(self, *, host: str, port: int, problem: str) -> None:
-        self.host, self.port, self.problem = host, port, problem
-        super().__init__(f"cannot serve at {host}:{port}: {problem}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,17 +64,17 @@ def serving(
     """Serve until the block ends; port 0 is any that is free.
 
     Raises:
-        ServeError: The port is taken, the host is none of this machine, or others could come in without a key.
+        ServingError: The port is taken, the host is none of this machine, or others could come in without a key.
     """
-    with _listening(host, port) as listener:
+    with listening(host, port, backlog=BACKLOG, free_port="0") as listener:
         bound, port = listener.getsockname()[:2]
         place = ip_address(bound)
         if not place.is_loopback and api_key is None:
             problem = (
                 "other machines could use the model without a key; name one with --api-key-env"
             )
-            raise ServeError(host=host, port=port, problem=problem)
-        names = LOCAL_NAMES | {_in_address(host).lower()} if place.is_loopback else None
+            raise ServingError(host=host, port=port, problem=problem)
+        names = LOCAL_NAMES | {in_address(host).lower()} if place.is_loopback else None
         server = uvicorn.Server(_config(service, api_key, names))
         news: SimpleQueue[str] = SimpleQueue()
 
@@ -94,7 +84,7 @@ def serving(
 
         thread = threading.Thread(target=run, name="server", daemon=True)
         thread.start()  # whoever connects before it is ready waits in the socket's queue
-        shown = "127.0.0.1" if place.is_unspecified else _in_address(host)
+        shown = "127.0.0.1" if place.is_unspecified else in_address(host)
         try:
             yield Serving(origin=f"http://{shown}:{port}", is_open=not place.is_loopback, news=news)
         finally:
@@ -118,27 +108,3 @@ def _config(service: Service, api_key: str | None, names: frozenset[str] | None)
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
     )
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    if not host:  # which would mean every address of this machine
-        raise ServeError(host=host, port=port, problem="the host is empty")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
-    except OSError as error:
-        raise ServeError(host=host, port=port, problem=_problem(error)) from error
-
-
-def _problem(error: OSError) -> str:
-    if error.errno == errno.EADDRINUSE:
-        return "the port is in use; give another one with --port, or 0 for any that is free"
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return "this port is not for every user; give one above 1023 with --port"
-    if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
-        return "this machine has no such address; --host takes one of its own, or 0.0.0.0 for all"
-    return error.strerror or type(error).__name__
-
-
-def _in_address(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

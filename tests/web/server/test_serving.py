@@ -5,9 +5,10 @@ import threading
 from pathlib import Path
 
 import pytest
-from agentflow_web.server.serving import ServingError, serve_in_thread
+from agentflow_web.server.serving import serve_in_thread
 
 from agentflow.errors import JournalError
+from agentflow.listening import ServingError
 from tests.web.server.conftest import RUN
 from tests.web.server.site import TIMEOUT_S, Site, site
 

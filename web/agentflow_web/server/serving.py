@@ -4,7 +4,6 @@ Owns the socket, the token, the host names that are ours, and how serving begins
 only serves and a run that is looked at use the same: the main thread stays free for Ctrl-C or the run.
 """
 
-import errno
 import os
 import secrets
 import signal
@@ -20,8 +19,9 @@ from urllib.parse import quote
 
 import uvicorn
 
-from agentflow.errors import AgentflowError, JournalError
+from agentflow.errors import JournalError
 from agentflow.journal.store import Store
+from agentflow.listening import in_address, listening
 from agentflow_web.server.app import application
 from agentflow_web.server.commands import Commands
 from agentflow_web.server.live import LiveRuns
@@ -31,14 +31,6 @@ HTTP_PORT = 80  # which browsers leave out of `Host`
 BACKLOG = 128
 GRACE_S = 2  # for replies under way when serving ends
 Place = IPv4Address | IPv6Address
-
-
-class ServingError(AgentflowError):
-    """The viewer cannot be served where it should be."""
-
-    def __init__(self, *, host: str, port: int, problem: str) -> None:
-        self.host, self.port, self.problem = host, port, problem
-        super().__init__(f"cannot serve at {host}:{port}: {problem}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +81,7 @@ def serve_in_thread(
         if not store.is_lasting:
             problem = "a journal in memory belongs to its process alone; name a file or a database"
             raise JournalError(store=store.name, problem=problem)
-        with _listening(host, port) as listener:
+        with listening(host, port, backlog=BACKLOG, free_port="none") as listener:
             yield from _serve(store, journal, host, listener)
     finally:
         store.close()
@@ -140,29 +132,9 @@ def _serve(
         thread.join()
 
 
-def _listening(host: str, port: int) -> socket.socket:
-    if not host:  # which would mean every address of this machine
-        raise ServingError(host=host, port=port, problem="the host is empty")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
-    except OSError as error:
-        raise ServingError(host=host, port=port, problem=_problem(error)) from error
-
-
-def _problem(error: OSError) -> str:
-    if error.errno == errno.EADDRINUSE:
-        return "the port is in use; give another one with --port, or none for any that is free"
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return "this port is not for every user; give one above 1023 with --port"
-    if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
-        return "this machine has no such address; --host takes one of its own, or 0.0.0.0 for all"
-    return error.strerror or type(error).__name__
-
-
 def _hosts(host: str, place: Place, port: int) -> frozenset[str]:
     """Return the values of `Host` under which a browser may come to us."""
-    names = {_in_address(host), _in_address(str(place))}
+    names = {in_address(host), in_address(str(place))}
     if place.is_loopback or place.is_unspecified:
         names |= LOCAL
     if place.is_unspecified:
@@ -174,7 +146,7 @@ def _hosts(host: str, place: Place, port: int) -> frozenset[str]:
 def _shown(host: str, place: Place) -> str:
     if place.is_unspecified:
         return "127.0.0.1" if place.version == 4 else "[::1]"
-    return _in_address(host)
+    return in_address(host)
 
 
 def _own_names() -> set[str]:
@@ -184,11 +156,7 @@ def _own_names() -> set[str]:
         found = {str(entry[4][0]) for entry in socket.getaddrinfo(name, None)}
     except OSError:
         found = set()
-    return {name, socket.getfqdn(), *(_in_address(address) for address in found)}
-
-
-def _in_address(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
+    return {name, socket.getfqdn(), *(in_address(address) for address in found)}
 
 
 def _has_display() -> bool:

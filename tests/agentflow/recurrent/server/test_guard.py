@@ -6,9 +6,10 @@ from pathlib import Path
 import openai
 import pytest
 
+from agentflow.listening import ServingError
 from agentflow.recurrent.server.guard import MAX_BODY_BYTES
 from agentflow.recurrent.server.service import Service
-from agentflow.recurrent.server.serving import ServeError, serving
+from agentflow.recurrent.server.serving import serving
 from tests.agentflow.recurrent.server.conftest import NAME, Serve, Served
 
 JSON = {"content-type": "application/json"}
@@ -79,7 +80,10 @@ def test_without_the_right_key_nothing_is_told_but_health(serve: Serve) -> None:
 
 def test_other_machines_are_let_in_only_with_a_key() -> None:
     service = Service(NAME)
-    with pytest.raises(ServeError, match="without a key"), serving(service, host="0.0.0.0", port=0):
+    with (
+        pytest.raises(ServingError, match="without a key"),
+        serving(service, host="0.0.0.0", port=0),
+    ):
         pass
     with serving(service, host="0.0.0.0", port=0, api_key="k") as server:
         assert server.is_open
@@ -90,12 +94,12 @@ def test_a_taken_port_and_a_foreign_address_are_said_in_a_line() -> None:
     with serving(service, host="127.0.0.1", port=0) as first:
         port = int(first.origin.rpartition(":")[2])
         with (
-            pytest.raises(ServeError, match="in use"),
+            pytest.raises(ServingError, match="in use"),
             serving(service, host="127.0.0.1", port=port),
         ):
             pass
     with (
-        pytest.raises(ServeError, match="no such address"),
+        pytest.raises(ServingError, match="no such address"),
         serving(service, host="203.0.113.1", port=0),
     ):
         pass
