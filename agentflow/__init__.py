@@ -10,21 +10,23 @@ if TYPE_CHECKING:
     from agentflow.budget import Budget
     from agentflow.engine.branches import BranchFailure, parallel
     from agentflow.engine.generate import generate
-    from agentflow.engine.notes import budget_left, idempotency_key, note
+    from agentflow.engine.notes import budget_left, idempotency_key, note, tools_in_reach
     from agentflow.engine.people import ask
     from agentflow.engine.programs import run_plan, run_program
     from agentflow.engine.trials import examine, observe
     from agentflow.environments import Environment, action
     from agentflow.errors import AgentflowError, RunPausedError
-    from agentflow.expansion import Plan, Program, SubTask
+    from agentflow.expansion import Plan, Program, SubTask, Unwritten
     from agentflow.flows import Flow, flow
     from agentflow.forks import Change, ForkPlan
     from agentflow.graph import Graph, Input, Node, Output
     from agentflow.journal.journal import Journal
-    from agentflow.models.protocol import Message, ModelSpec, Reply
+    from agentflow.models.protocol import Message, ModelSpec, Reply, ToolCall
+    from agentflow.plugins import load_planner
     from agentflow.resources import Resources
     from agentflow.runner import Runner, RunResult
     from agentflow.sandbox.workers.protocol import Examination, Trial
+    from agentflow.solving import Named, Verdict, check
     from agentflow.task import Result, Task
     from agentflow.tools import Tool, tool
 
@@ -42,6 +44,7 @@ _HOMES = {
     "Journal": "agentflow.journal.journal",
     "Message": "agentflow.models.protocol",
     "ModelSpec": "agentflow.models.protocol",
+    "Named": "agentflow.solving",
     "Node": "agentflow.graph",
     "Output": "agentflow.graph",
     "Plan": "agentflow.expansion",
@@ -55,20 +58,26 @@ _HOMES = {
     "SubTask": "agentflow.expansion",
     "Task": "agentflow.task",
     "Tool": "agentflow.tools",
+    "ToolCall": "agentflow.models.protocol",
     "Trial": "agentflow.sandbox.workers.protocol",
+    "Unwritten": "agentflow.expansion",
+    "Verdict": "agentflow.solving",
     "action": "agentflow.environments",
     "ask": "agentflow.engine.people",
     "budget_left": "agentflow.engine.notes",
+    "check": "agentflow.solving",
     "examine": "agentflow.engine.trials",
     "flow": "agentflow.flows",
     "generate": "agentflow.engine.generate",
     "idempotency_key": "agentflow.engine.notes",
+    "load_planner": "agentflow.plugins",
     "note": "agentflow.engine.notes",
     "observe": "agentflow.engine.trials",
     "parallel": "agentflow.engine.branches",
     "run_plan": "agentflow.engine.programs",
     "run_program": "agentflow.engine.programs",
     "tool": "agentflow.tools",
+    "tools_in_reach": "agentflow.engine.notes",
 }
 
 __all__ = [
@@ -85,6 +94,7 @@ __all__ = [
     "Journal",
     "Message",
     "ModelSpec",
+    "Named",
     "Node",
     "Output",
     "Plan",
@@ -98,20 +108,26 @@ __all__ = [
     "SubTask",
     "Task",
     "Tool",
+    "ToolCall",
     "Trial",
+    "Unwritten",
+    "Verdict",
     "action",
     "ask",
     "budget_left",
+    "check",
     "examine",
     "flow",
     "generate",
     "idempotency_key",
+    "load_planner",
     "note",
     "observe",
     "parallel",
     "run_plan",
     "run_program",
     "tool",
+    "tools_in_reach",
 ]
 
 

@@ -37,3 +37,12 @@ def load(kind: PluginKind, name: str) -> Any:
             kind=kind, name=name, installed=installed(kind), near=near[0] if near else None
         )
     return entry.load()
+
+
+def load_planner(name: str) -> Any:
+    """Return the planner called `name`: a flow `Task -> Result`.
+
+    Raises:
+        PluginError: None is installed under that name, or it cannot be imported.
+    """
+    return load("planner", name)

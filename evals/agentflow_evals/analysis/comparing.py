@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from agentflow.errors import EvaluationError
+from agentflow.statistics import Interval
 from agentflow_evals.analysis.pairing import (
     BySample,
     Pair,
@@ -16,7 +17,6 @@ from agentflow_evals.analysis.pairing import (
     pair_of,
     solved_rate,
 )
-from agentflow_evals.analysis.statistics import Interval
 from agentflow_evals.analysis.tables import is_fractional, rate_of
 from agentflow_evals.outcome import Outcome
 from agentflow_evals.record import Evaluation

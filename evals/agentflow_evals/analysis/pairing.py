@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from agentflow_evals.analysis.statistics import (
+from agentflow.statistics import (
     Interval,
     bootstrap,
     holm,

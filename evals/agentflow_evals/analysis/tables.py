@@ -11,6 +11,14 @@ from dataclasses import dataclass, field, replace
 from math import floor
 
 from agentflow.errors import EvaluationError
+from agentflow.statistics import (
+    Interval,
+    bootstrap,
+    bootstrap_ratio,
+    pass_at_k,
+    quantile,
+    wilson,
+)
 from agentflow_evals.analysis.pairing import (
     RESAMPLES,
     BySample,
@@ -22,14 +30,6 @@ from agentflow_evals.analysis.pairing import (
     score_of,
     solved_rate,
     tokens_of,
-)
-from agentflow_evals.analysis.statistics import (
-    Interval,
-    bootstrap,
-    bootstrap_ratio,
-    pass_at_k,
-    quantile,
-    wilson,
 )
 from agentflow_evals.outcome import Outcome
 from agentflow_evals.record import Evaluation

@@ -11,9 +11,9 @@ import math
 from collections.abc import Mapping, Sequence
 
 from agentflow.data import encode
+from agentflow.statistics import Interval
 from agentflow_evals.analysis.comparing import Comparison
 from agentflow_evals.analysis.pairing import Pair
-from agentflow_evals.analysis.statistics import Interval
 from agentflow_evals.analysis.tables import Report, Row
 from agentflow_evals.outcome import Measures, Outcome
 from agentflow_evals.record import Evaluation

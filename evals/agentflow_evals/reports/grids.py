@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from agentflow.cli.words import clean
+from agentflow.statistics import Interval
 from agentflow_evals.analysis.comparing import Comparison
 from agentflow_evals.analysis.curves import Curve, budgets_of
 from agentflow_evals.analysis.pairing import Difference
-from agentflow_evals.analysis.statistics import Interval
 from agentflow_evals.analysis.tables import Report, Row
 from agentflow_evals.reports.numbers import (
     UNKNOWN,

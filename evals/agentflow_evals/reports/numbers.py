@@ -5,7 +5,7 @@ Owns the words of numbers only, for tables in text and for the page. What is unk
 
 import math
 
-from agentflow_evals.analysis.statistics import Interval
+from agentflow.statistics import Interval
 from agentflow_evals.analysis.tables import Spread
 
 UNKNOWN = "\N{EN DASH}"

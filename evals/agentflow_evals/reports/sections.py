@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from agentflow.data import Data
+from agentflow.statistics import Interval
 from agentflow_evals.analysis.pairing import BySample, Pair, by_sample, solved_rate
-from agentflow_evals.analysis.statistics import Interval
 from agentflow_evals.analysis.tables import Report, Row, Spread, rate_of
 from agentflow_evals.outcome import Outcome
 from agentflow_evals.record import Evaluation

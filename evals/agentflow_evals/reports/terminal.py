@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from agentflow.cli.words import clean
+from agentflow.statistics import Interval
 from agentflow_evals.analysis.comparing import Compared, Comparison
 from agentflow_evals.analysis.curves import curves_of
-from agentflow_evals.analysis.statistics import Interval
 from agentflow_evals.analysis.tables import Report, Row
 from agentflow_evals.record import Evaluation
 from agentflow_evals.reports import facts, grids

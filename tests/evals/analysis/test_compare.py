@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 from agentflow_evals.analysis.comparing import compare
-from agentflow_evals.analysis.statistics import mcnemar, paired_difference, wilson
 from agentflow_evals.cli.compare import compare as command
 from agentflow_evals.formats.outcomes_jsonl import write
 from agentflow_evals.record import Evaluation
 from click.testing import CliRunner
 
 from agentflow.errors import EvaluationError
+from agentflow.statistics import mcnemar, paired_difference, wilson
 from tests.evals.report_parts import evaluation, passing, plan
 
 SAMPLES = [f"s{number}" for number in range(12)]

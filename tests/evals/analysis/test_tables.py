@@ -4,7 +4,6 @@ import random
 from dataclasses import replace
 
 import pytest
-from agentflow_evals.analysis.statistics import mcnemar, paired_difference, pass_at_k, wilson
 from agentflow_evals.analysis.tables import Report, summarise
 from agentflow_evals.outcome import Outcome
 from agentflow_evals.record import Evaluation
@@ -12,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentflow.errors import EvaluationError
+from agentflow.statistics import mcnemar, paired_difference, pass_at_k, wilson
 from tests.evals.report_parts import Fate, evaluation, outcome, passing, plan
 
 TEN = [f"s{number}" for number in range(10)]

@@ -5,7 +5,10 @@ import math
 import statistics
 
 import pytest
-from agentflow_evals.analysis.statistics import (
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agentflow.statistics import (
     bootstrap,
     bootstrap_ratio,
     holm,
@@ -16,8 +19,6 @@ from agentflow_evals.analysis.statistics import (
     quantile,
     wilson,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 COUNTS = st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 VALUES = st.lists(st.floats(-100, 100), min_size=1, max_size=8)
