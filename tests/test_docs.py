@@ -2,12 +2,11 @@
 
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests import warm
 from tests.wire import WireServer, gives_json
 
 ROOT = Path(__file__).parent.parent
@@ -20,14 +19,12 @@ SNIPPETS = [
 ]
 
 
-def run(command: list[str], folder: Path, server: WireServer) -> None:
+def run(script: Path, folder: Path, server: WireServer) -> None:
     environment = os.environ | {
         "OPENAI_BASE_URL": server.openai_url,
         "OPENAI_API_KEY": "sk-for-the-docs",
     }
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
+    done = warm.run(script, cwd=folder, env=environment, kind="libraries")
     assert done.returncode == 0, done.stderr
 
 
@@ -36,7 +33,7 @@ def test_an_example_in_the_docs_runs(code: str, tmp_path: Path) -> None:
     script = tmp_path / "example.py"
     script.write_text(code)
     with WireServer(lambda _seen: gives_json({"name": "Ada", "born": 1815})) as server:
-        run([sys.executable, str(script)], tmp_path, server)
+        run(script, tmp_path, server)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +41,7 @@ def test_an_example_in_the_docs_runs(code: str, tmp_path: Path) -> None:
 )
 def test_an_example_script_runs(script: Path, tmp_path: Path) -> None:
     with WireServer([]) as server:
-        run([sys.executable, str(script)], tmp_path, server)
+        run(script, tmp_path, server)
 
 
 def test_every_link_between_pages_leads_somewhere() -> None:

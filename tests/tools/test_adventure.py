@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from agentflow import Change, Journal, Runner, flow
 from agentflow.engine.notes import tools_in_reach
 from agentflow.episodes import environments_in_reach
 from agentflow.errors import EnvironmentRestoreError, EpisodeOverError
+from tests import warm
 from tests.wire import WireServer, calls, says
 
 TASK = Path(__file__).parents[2] / "examples/cave/task.yaml"
@@ -179,10 +179,8 @@ def test_the_example_is_played_through_a_model_resumed_in_the_middle_and_replaye
     def agentflow(*arguments: str, server: WireServer) -> subprocess.CompletedProcess[str]:
         environment = {"OPENAI_API_KEY": "sk-test", "OPENAI_BASE_URL": server.openai_url}
         environment["AGENTFLOW_JOURNAL"] = str(tmp_path / "j.db")
-        command = [sys.executable, "-m", "agentflow.cli.main", *arguments]
-        return subprocess.run(
-            command, env=os.environ | environment, capture_output=True, text=True, check=False
-        )
+        words = ("-m", "agentflow.cli.main", *arguments)
+        return warm.run(*words, env=os.environ | environment)
 
     def tells(*commands: str) -> list[tuple[str, dict[str, str]]]:
         return [("cave_tell", {"command": command}) for command in commands]

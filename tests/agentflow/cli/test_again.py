@@ -2,11 +2,12 @@
 
 import json
 import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
 import pytest
+
+from tests import warm
 
 MODULE = """
     import os
@@ -45,14 +46,7 @@ def folder(tmp_path: Path) -> Path:
 def python(folder: Path, *command: str, code: int = 0) -> subprocess.CompletedProcess[str]:
     environment = {"PYTHONPATH": str(folder), "PATH": "", "HOME": str(folder), "COLUMNS": "150"}
     environment["AGENTFLOW_JOURNAL"] = str(folder / "j.db")
-    done = subprocess.run(
-        [sys.executable, *command],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-    )
+    done = warm.run(*command, cwd=folder, env=environment)
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     return done
@@ -181,10 +175,10 @@ def test_a_run_of_a_script_is_resumed_from_its_folder(folder: Path) -> None:
         script.write('\nif __name__ == "__main__":\n    Runner(journal="j.db").run(report, 2)\n')
     (folder / "closed").touch()
     environment = {"PATH": "", "HOME": str(folder), "AGENTFLOW_JOURNAL": str(folder / "j.db")}
-    subprocess.run([sys.executable, "reports.py"], cwd=folder, env=environment, capture_output=True)
+    warm.run("reports.py", cwd=folder, env=environment)
     (folder / "closed").unlink()
-    command = [sys.executable, "-m", "agentflow.cli.main", "resume", "last"]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    command = ("-m", "agentflow.cli.main", "resume", "last")
+    done = warm.run(*command, cwd=folder, env=environment)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "published page 0, page 1"
 

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 
 from agentflow import Journal
 from agentflow.journal.records import RunRecord
+from tests import warm
 from tests.wire import WireServer, calls, says
 
 # A package as a third party would install it: a module and its entry points.
@@ -89,10 +89,7 @@ def agentflow(
         "OPENAI_API_KEY": "sk-test-key",
         "OPENAI_BASE_URL": server.openai_url if server else "http://127.0.0.1:9/v1",
     }
-    command = [sys.executable, "-m", "agentflow.cli.main", *arguments]
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
+    done = warm.run("-m", "agentflow.cli.main", *arguments, cwd=folder, env=environment)
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     return done

@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 from agentflow import Journal
 from agentflow.cli.main import commands
+from tests import warm
 from tests.parts import shape
 from tests.wire import Seen, WireServer, calls, fails, gives_json, says
 
@@ -62,7 +63,7 @@ def task_file(tmp_path: Path) -> Path:
 
 
 def agentflow(
-    *arguments: str | Path, folder: Path, environment: dict[str, str] | None = None, **options: Any
+    *arguments: str | Path, folder: Path, environment: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run the command as a user does, in a process of its own."""
     known = {
@@ -70,17 +71,8 @@ def agentflow(
         "HOME": str(folder),
         "AGENTFLOW_JOURNAL": str(folder / "j.db"),
     }
-    command = [sys.executable, "-m", "agentflow.cli.main", *map(str, arguments)]
-    return subprocess.run(
-        command,
-        cwd=folder,
-        env=known | (environment or {}),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        **options,
-    )
+    words = ("-m", "agentflow.cli.main", *arguments)
+    return warm.run(*words, cwd=folder, env=known | (environment or {}))
 
 
 def hosted(server: WireServer) -> dict[str, str]:
@@ -274,18 +266,8 @@ def test_a_stopped_run_leaves_a_journal_that_resumes(
     with WireServer(answer) as server:
         environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **hosted(server)}
         environment["AGENTFLOW_JOURNAL"] = str(tmp_path / "j.db")
-        command = [
-            sys.executable,
-            "-m",
-            "agentflow.cli.main",
-            "run",
-            str(task_file),
-            "-m",
-            "openai:gpt-5-mini",
-        ]
-        with subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        ) as running:
+        command = ["-m", "agentflow.cli.main", "run", str(task_file), "-m", "openai:gpt-5-mini"]
+        with warm.Process(command, env=environment) as running:
             wait_until(lambda: finished_calls(tmp_path / "j.db") == 3)
             running.send_signal(number)
             _out, errors = running.communicate(timeout=30)
@@ -324,20 +306,13 @@ def test_two_runs_of_one_file_at_once_keep_apart(task_file: Path, tmp_path: Path
     with WireServer(writer()) as server:
         environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **hosted(server)}
         environment["AGENTFLOW_JOURNAL"] = str(tmp_path / "j.db")
-        command = [
-            sys.executable,
-            "-m",
-            "agentflow.cli.main",
-            "run",
-            str(task_file),
-            "-q",
-            "-m",
-            "openai:gpt-5-mini",
-        ]
-        running = [
-            subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) for _ in range(2)
-        ]
-        outputs = [process.communicate(timeout=60)[0] for process in running]
+        model = "openai:gpt-5-mini"
+        words = ["-m", "agentflow.cli.main", "run", str(task_file), "-q", "-m", model]
+        with (
+            warm.Process(words, env=environment) as one,
+            warm.Process(words, env=environment) as two,
+        ):
+            outputs = [process.communicate()[0] for process in (one, two)]
     assert [json.loads(output) for output in outputs] == [{"low": 1, "high": 3}] * 2
     with Journal(tmp_path / "j.db") as journal:
         first, second = journal.runs()
@@ -345,7 +320,9 @@ def test_two_runs_of_one_file_at_once_keep_apart(task_file: Path, tmp_path: Path
 
 
 def test_help_ends_in_an_example(tmp_path: Path) -> None:
-    assert "agentflow run examples/orders/task.yaml" in agentflow("--help", folder=tmp_path).stdout
+    cold = [sys.executable, "-m", "agentflow.cli.main", "--help"]
+    told = subprocess.run(cold, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert "agentflow run examples/orders/task.yaml" in told
     for command in ("run", "runs", "show", "replay", "resume", "schema", "export", "eval"):
         shown = CliRunner().invoke(commands, [command, "--help"]).output
         assert "\b" not in shown

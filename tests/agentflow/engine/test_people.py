@@ -1,7 +1,5 @@
 """A question pauses the run durably and is answered from anywhere."""
 
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
@@ -10,6 +8,7 @@ import pytest
 
 from agentflow import Journal, Runner, RunPausedError, ask, flow, parallel, tool
 from agentflow.errors import AskError
+from tests import warm
 
 pytestmark = pytest.mark.anyio
 
@@ -187,19 +186,12 @@ def test_the_process_that_asked_may_end_before_the_answer(
     (tmp_path / "asking.py").write_text(textwrap.dedent(ASKING))
 
     def python(*arguments: str) -> str:
-        command = [sys.executable, *arguments]
-        return subprocess.run(
-            command, capture_output=True, text=True, check=True, cwd=tmp_path
-        ).stdout.strip()
+        done = warm.run(*arguments, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
 
     assert python("asking.py", sqlite_journal) == "greeting paused"
-    cli = [sys.executable, "-m", "agentflow.cli.main"]
-    answered = subprocess.run(
-        [*cli, "answer", "greeting", "world", "-j", sqlite_journal],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=tmp_path,
-    )
+    cli = ("-m", "agentflow.cli.main")
+    answered = warm.run(*cli, "answer", "greeting", "world", "-j", sqlite_journal, cwd=tmp_path)
     assert "agentflow resume greeting" in answered.stderr
     assert python("asking.py", sqlite_journal, "resume") == "hello world"

@@ -4,7 +4,6 @@ import json
 import os
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,8 +20,11 @@ from agentflow.errors import CollectorError
 from agentflow.interop.telemetry import send_run, trace_id_of
 from agentflow.journal.events import StepFinished, StepStarted
 from agentflow.journal.records import RunRecord
+from tests import warm
 
 COMMAND = (
+    "import warnings\n"
+    "warnings.simplefilter('error')\n"
     "from agentflow.cli import main\n"
     "main.COMMANDS.setdefault('trace', 'Send one recorded run to an OpenTelemetry collector.')\n"
     "main.main()\n"
@@ -125,14 +127,8 @@ def nowhere() -> Iterator[str]:
 
 def trace(journal: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     inherited = {name: text for name, text in os.environ.items() if not name.startswith("OTEL_")}
-    return subprocess.run(
-        [sys.executable, "-W", "error", "-c", COMMAND, "trace", *arguments, "-j", journal],
-        env=inherited | {"OTEL_EXPORTER_OTLP_TIMEOUT": "0.5"} | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    environment = inherited | {"OTEL_EXPORTER_OTLP_TIMEOUT": "0.5"} | environment
+    return warm.run("-c", COMMAND, "trace", *arguments, "-j", journal, env=environment)
 
 
 def test_the_command_sends_every_step_of_a_run(recorded: tuple[str, str]) -> None:

@@ -7,7 +7,6 @@ import pwd
 import shutil
 import sqlite3
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from agentflow.journal.store import Store
 from agentflow.journal.upkeep.verify import verify
 from agentflow.journal.writer import JournalWriter
 from agentflow.runner import new_run_id
+from tests import warm
 from tests.agentflow.journal.hardship import conditions, fills
 
 pytestmark = pytest.mark.anyio
@@ -42,15 +42,14 @@ def calls(tmp_path: Path) -> Iterator[Path]:
     conditions.clear()
 
 
-def start(journal: str, run: str, **more: Any) -> "subprocess.Popen[str]":
+def start(journal: str, run: str, **more: Any) -> warm.Process:
     """Start a run under hard conditions, in a process of its own."""
     asked = json.dumps({**conditions, "journal": journal, "run": run, **more})
-    command = [sys.executable, "-m", "tests.agentflow.journal.hardship", asked]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=ROOT)
+    words = ["-m", "tests.agentflow.journal.hardship", asked]
+    return warm.Process(words, stdin=subprocess.PIPE, cwd=ROOT)
 
 
-def end(process: "subprocess.Popen[str]") -> dict[str, Any]:
+def end(process: warm.Process) -> dict[str, Any]:
     """Let a process end and return what it said last."""
     said, _ = process.communicate("\n", timeout=60)
     answer: dict[str, Any] = json.loads(said.splitlines()[-1])
@@ -262,8 +261,7 @@ async def test_a_damaged_page_is_one_error_and_spoils_no_other_run(sqlite_journa
         with pytest.raises(JournalError, match=r"journal\.db: .*the file is damaged"):
             journal.run(spoiled)
         assert [journal.run(run).value() for run in kept] == [300, 300]
-    command = [sys.executable, "-m", "agentflow.cli.main", "show", spoiled, "-j", sqlite_journal]
-    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    shown = warm.run("-m", "agentflow.cli.main", "show", spoiled, "-j", sqlite_journal, cwd=ROOT)
     assert shown.returncode == 1
     assert shown.stderr.count("\n") == 1
     assert f"Error: journal {sqlite_journal}: " in shown.stderr
@@ -283,12 +281,10 @@ async def test_of_two_processes_that_resume_a_run_one_wins(journal: str, calls: 
     del conditions["stop"]
     calls.write_text("")
     winner = start(journal, run, resume=True, gate=12)
-    assert winner.stdout is not None
     assert winner.stdout.readline() == "at the gate\n"
     with pytest.raises(RunBusyError, match=f"run {run} is being written by process {winner.pid}"):
         await Runner(journal=journal).resume(fills, run)
-    resume = [sys.executable, "-m", "agentflow.cli.main", "resume", run, "-j", journal]
-    refused = subprocess.run(resume, cwd=ROOT, capture_output=True, text=True)
+    refused = warm.run("-m", "agentflow.cli.main", "resume", run, "-j", journal, cwd=ROOT)
     assert refused.returncode == 1
     assert refused.stderr.strip().splitlines()[-1].startswith("Error: journal ")
     assert f"process {winner.pid}" in refused.stderr

@@ -1,7 +1,6 @@
 """People may write on any run, whoever writes the run itself, and no secret gets in that way."""
 
 import subprocess
-import sys
 import textwrap
 import time
 from pathlib import Path
@@ -16,6 +15,7 @@ from agentflow.journal import tables
 from agentflow.journal.annotations import Annotation
 from agentflow.journal.upkeep.prune import Criteria, prune
 from agentflow.journal.upkeep.verify import verify
+from tests import warm
 from tests.agentflow.journal.upkeep.parts import asks, execute, opened, runner, shouts
 
 pytestmark = pytest.mark.anyio
@@ -205,23 +205,16 @@ WRITES = """
 """
 
 
-def start(program: str, folder: Path, *arguments: str) -> "subprocess.Popen[str]":
+def start(program: str, folder: Path, *arguments: str) -> warm.Process:
     script = folder / f"program{len(list(folder.iterdir()))}.py"
     script.write_text(textwrap.dedent(program))
-    return subprocess.Popen(
-        [sys.executable, str(script), *arguments],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    return warm.Process([str(script), *arguments], cwd=ROOT, stdin=subprocess.PIPE)
 
 
 async def test_a_run_is_annotated_while_another_process_writes_it(
     journal: str, tmp_path: Path
 ) -> None:
     with start(WAITS, tmp_path, journal) as living:
-        assert living.stdout is not None
         assert living.stdout.readline() == "here\n"
         with Journal(journal) as found:
             written = [

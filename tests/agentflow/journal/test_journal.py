@@ -1,9 +1,8 @@
 """The journal: what is written, when it is committed, and that it reads back whole."""
 
 import signal
-import subprocess
-import sys
 import textwrap
+from contextlib import ExitStack
 from pathlib import Path
 
 import anyio
@@ -29,6 +28,7 @@ from agentflow.journal.events import (
 from agentflow.journal.records import RunRecord
 from agentflow.journal.store import Store
 from agentflow.journal.writer import JournalWriter
+from tests import warm
 from tests.parts import shape
 
 pytestmark = pytest.mark.anyio
@@ -225,11 +225,10 @@ def test_a_killed_run_resumes_without_repeating_what_was_finished(
     script = tmp_path / "counts.py"
     script.write_text(textwrap.dedent(KILLED))
     calls = tmp_path / "calls"
-    command = [sys.executable, str(script), journal, str(calls)]
-    killed = subprocess.run([*command, "die"], check=False)
+    killed = warm.run(script, journal, calls, "die")
     assert killed.returncode == -signal.SIGKILL
-    resumed = subprocess.run(command, check=True, capture_output=True, text=True)
-    assert resumed.stdout.strip() == "45"
+    resumed = warm.run(script, journal, calls)
+    assert (resumed.returncode, resumed.stdout.strip()) == (0, "45")
     assert calls.read_text().split() == ["0", "1", "2", "3", "4", "5", "5", "6", "7", "8", "9"]
 
 
@@ -304,9 +303,10 @@ async def test_two_processes_write_different_runs_to_one_journal(
 ) -> None:
     script = tmp_path / "counts.py"
     script.write_text(textwrap.dedent(KILLED).replace("x == 5", "x == 50"))
-    command = [sys.executable, str(script), journal, str(tmp_path / "calls"), "go"]
-    running = [subprocess.Popen(command) for _ in range(3)]
-    assert [process.wait(60) for process in running] == [0, 0, 0]
+    words = [str(script), journal, str(tmp_path / "calls"), "go"]
+    with ExitStack() as stack:
+        running = [stack.enter_context(warm.Process(words)) for _ in range(3)]
+        assert [process.wait(60) for process in running] == [0, 0, 0]
     with Journal(journal) as opened:
         records = list(opened.runs())
     assert [record.value() for record in records] == [45, 45, 45]

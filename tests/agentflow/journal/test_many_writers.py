@@ -2,8 +2,6 @@
 
 import signal
 import sqlite3
-import subprocess
-import sys
 import textwrap
 import threading
 from pathlib import Path
@@ -16,6 +14,7 @@ from agentflow.errors import RunBusyError
 from agentflow.journal import tables
 from agentflow.journal.engines import _write_ahead
 from agentflow.journal.store import Store
+from tests import warm
 
 PROGRAM = """
     import sys
@@ -49,10 +48,7 @@ def test_processes_share_a_store_without_losing_or_mixing_anything(
     program = tmp_path / "program.py"
     program.write_text(textwrap.dedent(PROGRAM))
     running = [
-        subprocess.Popen(
-            [sys.executable, program, any_journal, str(number)], stderr=subprocess.PIPE, text=True
-        )
-        for number in range(PROCESSES)
+        warm.Process([str(program), any_journal, str(number)]) for number in range(PROCESSES)
     ]
     for process in running:
         _out, errors = process.communicate(timeout=100)
@@ -94,9 +90,7 @@ def test_a_process_that_was_asleep_for_longer_than_its_lease_keeps_its_run(
 ) -> None:
     program = tmp_path / "program.py"
     program.write_text(textwrap.dedent(SLEEPER))
-    command = [sys.executable, str(program), any_journal]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as sleeping:
-        assert sleeping.stdout is not None
+    with warm.Process([str(program), any_journal]) as sleeping:
         assert sleeping.stdout.readline() == "working\n"
         store = Store(any_journal)
         try:

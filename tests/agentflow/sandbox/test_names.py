@@ -3,7 +3,7 @@
 import pytest
 
 from agentflow.errors import ProgramError
-from agentflow.sandbox.names import parse, placeholders, unresolved
+from agentflow.sandbox.names import parse_program, placeholders, unresolved
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ from agentflow.sandbox.names import parse, placeholders, unresolved
 )
 def test_names_are_resolved_by_scope(code: str, called: set[str], read: set[str]) -> None:
     assert {item.name for item in placeholders(code, ["x"])} == called
-    assert {name.id for name in unresolved(parse(code), ["x"]).reads} == read
+    assert {name.id for name in unresolved(parse_program(code), ["x"]).reads} == read
 
 
 def test_a_placeholder_knows_its_line_and_what_the_caller_calls_its_arguments() -> None:

@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import pytest
 from agentflow_evals.cli.main import evaluations
 from click.testing import CliRunner
 
+from tests import warm
 from tests.wire import WireServer, says
 from tests.wire.script import Scripted, Seen
 
@@ -32,7 +32,7 @@ def add(seen: Seen) -> Scripted:
 def command(server: WireServer, folder: Path, *more: str) -> list[str]:
     model = f"{server.openai_url}#wire-1"
     given = ["eval", SUITE, "--set", f"largest={LARGEST}", "-m", model, "-p", "direct,again=direct"]
-    return [sys.executable, "-m", "agentflow.cli.main", *given, "-j", str(folder / "j.db"), *more]
+    return ["-m", "agentflow.cli.main", *given, "-j", str(folder / "j.db"), *more]
 
 
 def environment() -> dict[str, str]:
@@ -40,12 +40,12 @@ def environment() -> dict[str, str]:
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(arguments, capture_output=True, text=True, env=environment(), timeout=100)
+    return warm.run(*arguments, env=environment())
 
 
 def report(folder: Path, *more: str) -> list[dict[str, Any]]:
     done = run(
-        *(sys.executable, "-m", "agentflow.cli.main", "eval", "report", "last"),
+        *("-m", "agentflow.cli.main", "eval", "report", "last"),
         *("-j", str(folder / "j.db"), "--outcomes", "--format", "json", *more),
     )
     assert done.returncode == 0, done.stderr
@@ -84,14 +84,14 @@ def test_killed_in_the_middle_and_resumed_it_repeats_no_sample_and_loses_none(
 
     with WireServer(slowly) as server:
         call = command(server, tmp_path, "--at-once", "3", "--quiet")
-        process = subprocess.Popen(call, env=environment(), stdout=subprocess.DEVNULL)
-        assert well_under_way.wait(60)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        with warm.Process(call, env=environment()) as process:
+            assert well_under_way.wait(60)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
         open_gate.set()
         server.release()
         done = run(
-            *(sys.executable, "-m", "agentflow.cli.main", "eval", "--resume", "last"),
+            *("-m", "agentflow.cli.main", "eval", "--resume", "last"),
             *("-j", str(tmp_path / "j.db"), "--quiet"),
         )
         assert done.returncode == 0, done.stderr
@@ -125,7 +125,7 @@ def test_what_is_wrong_with_the_command_is_one_line_before_anything_is_spent(
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "not-a-key")
     with WireServer(add) as server:
-        done = CliRunner().invoke(evaluations, [*command(server, tmp_path)[4:], *more])
+        done = CliRunner().invoke(evaluations, [*command(server, tmp_path)[3:], *more])
         assert (done.exit_code, server.requests) == (2, [])
     assert told in done.output
     assert not (tmp_path / "j.db").exists()
@@ -140,7 +140,7 @@ def test_what_is_over_budget_is_said_and_can_go_on(tmp_path: Path) -> None:
         few = len(server.requests)
         assert 0 < few < 2 * LARGEST
         more = run(
-            *(sys.executable, "-m", "agentflow.cli.main", "eval", "--resume", "last"),
+            *("-m", "agentflow.cli.main", "eval", "--resume", "last"),
             *("-j", str(tmp_path / "j.db"), "--budget", "tokens=100_000"),
         )
         assert more.returncode == 0, more.stderr

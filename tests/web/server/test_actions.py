@@ -4,7 +4,6 @@ import json
 import shlex
 import shutil
 import subprocess
-import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from agentflow.cli.fork import change_given, fork
 from agentflow.forks import Change
 from agentflow.journal.journal import Journal
 from agentflow.journal.records import RunRecord
+from tests import warm
 from tests.web.server.site import Site, site
 
 MODULE = """
@@ -85,7 +85,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
         except RunPausedError:
             pass
     """
-    subprocess.run([sys.executable, "-c", textwrap.dedent(script)], cwd=made, check=True)
+    assert warm.run("-c", textwrap.dedent(script), cwd=made).returncode == 0
     return made / "j.db"
 
 
@@ -104,10 +104,7 @@ def typed(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run a command line that the page printed, as a person would."""
     words = shlex.split(command)
     assert words[0] == "agentflow"
-    program = [sys.executable, "-P", "-m", "agentflow.cli.main"]
-    return subprocess.run(
-        [*program, *words[1:]], cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL
-    )
+    return warm.run("-P", "-m", "agentflow.cli.main", *words[1:], cwd=folder)
 
 
 def step_called(found: RunRecord, name: str) -> int:

@@ -1,9 +1,9 @@
 """Pruning takes what it is told to, and nothing that anybody still needs."""
 
 import subprocess
-import sys
 import textwrap
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from agentflow.journal.content import payload_hash
 from agentflow.journal.journal import Journal
 from agentflow.journal.upkeep.prune import Criteria, Pruned, compact, prune
 from agentflow.journal.upkeep.verify import verify
+from tests import warm
 from tests.agentflow.journal.upkeep.parts import LONG, asks, execute, opened, runner, shouts, talk
 
 pytestmark = pytest.mark.anyio
@@ -201,13 +202,10 @@ async def test_a_run_another_process_writes_stays_with_all_it_remembers_having_w
     await runner(journal).run_as("same", shouts, [LONG])
     script = tmp_path / "writes.py"
     script.write_text(textwrap.dedent(WRITER))
-    command = [sys.executable, str(script), journal]
     folder = Path(__file__).parents[4]
-    with subprocess.Popen(
-        command, cwd=folder, env={"PYTHONPATH": str(folder)}, text=True,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    ) as writing:  # fmt: skip
-        assert writing.stdout is not None
+    environment = {"PYTHONPATH": str(folder)}
+    words = [str(script), journal]
+    with warm.Process(words, cwd=folder, env=environment, stdin=subprocess.PIPE) as writing:
         assert writing.stdout.readline() == "here\n"
         if is_lease_over:  # as after the machine has slept
             execute(journal, update(tables.runs).values(lease_until=1.0))
@@ -239,16 +237,15 @@ async def test_pruning_beside_writers_never_takes_a_payload_that_is_in_use(
     script = tmp_path / "many.py"
     script.write_text(textwrap.dedent(MANY))
     folder = Path(__file__).parents[4]
-    running = [
-        subprocess.Popen(
-            [sys.executable, str(script), journal], cwd=folder, env={"PYTHONPATH": str(folder)}
-        )
-        for _ in range(2)
-    ]
-    gone = 0
-    while any(process.poll() is None for process in running):
-        gone += len(pruned(journal, keep=0).runs)
-        assert is_clean(journal)
-    assert [process.returncode for process in running] == [0, 0]
+    environment, words = {"PYTHONPATH": str(folder)}, [str(script), journal]
+    with ExitStack() as stack:
+        running = [
+            stack.enter_context(warm.Process(words, cwd=folder, env=environment)) for _ in range(2)
+        ]
+        gone = 0
+        while any(process.poll() is None for process in running):
+            gone += len(pruned(journal, keep=0).runs)
+            assert is_clean(journal)
+        assert [process.returncode for process in running] == [0, 0]
     assert gone > 0
     assert gone + len(left(journal)) == 25

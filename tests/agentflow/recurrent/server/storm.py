@@ -12,7 +12,6 @@ import json
 import os
 import random
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -26,6 +25,7 @@ import anyio
 import httpx2
 from openai import AsyncOpenAI
 
+from tests import warm
 from tests.agentflow.recurrent.folders import model_folder
 
 NAME = "small"
@@ -121,18 +121,14 @@ def asks(seed: int, count: int) -> list[Ask]:
 @contextmanager
 def server(folder: Path, *options: str) -> Iterator[tuple[int, str]]:
     """Run `agentflow serve`; yield its process and its address."""
-    command = [sys.executable, "-m", "agentflow.cli.main", "serve", str(folder), "--port", "0"]
+    words = ["-m", "agentflow.cli.main", "serve", str(folder), "--port", "0", "--name", NAME]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(
-        [*command, "--name", NAME, *options], stdout=subprocess.PIPE, env=environment, text=True
-    ) as process:
-        assert process.stdout is not None
-        try:
-            url = process.stdout.readline().strip()
-            assert url, "the server did not start"
-            yield process.pid, url
-        finally:
-            process.terminate()
+    with warm.Process([*words, *options], env=environment, kind="libraries") as process:
+        url = process.stdout.readline().strip()
+        assert url, "the server did not start"
+        yield process.pid, url
+        process.terminate()
+        process.communicate()
 
 
 async def told(client: AsyncOpenAI, ask: Ask, *, streams: bool) -> Told:

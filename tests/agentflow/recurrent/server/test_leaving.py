@@ -4,8 +4,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +13,7 @@ import httpx2
 import openai
 import pytest
 
+from tests import warm
 from tests.agentflow.recurrent.server.conftest import NAME, Serve, Served
 
 LONG: dict[str, Any] = {
@@ -97,20 +96,12 @@ def test_what_goes_wrong_in_a_stream_is_raised_by_the_client(serve: Serve) -> No
 
 
 @contextmanager
-def command(folder: Path, *options: str, **env: str) -> Iterator[tuple[Any, str]]:
+def command(folder: Path, *options: str, **env: str) -> Iterator[tuple[warm.Process, str]]:
     """Run `agentflow serve`; the second is its address."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "agentflow.cli.main", "serve", folder, "--port", "0", *options],
-        env=os.environ | {"OMP_NUM_THREADS": "1"} | env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield process, process.stdout.readline().strip() if process.stdout else ""
-    finally:
-        process.kill()
-        process.communicate()
+    words = ["-m", "agentflow.cli.main", "serve", str(folder), "--port", "0", *options]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"} | env
+    with warm.Process(words, env=environment, kind="libraries") as process:
+        yield process, process.stdout.readline().strip()
 
 
 def wait_draining(http: httpx2.Client) -> None:

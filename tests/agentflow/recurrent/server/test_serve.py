@@ -7,19 +7,20 @@ import click
 import pytest
 
 from agentflow.cli.serve import size
+from tests import warm
 
 MAIN = "import sys; from agentflow.cli.main import main; {before}; sys.argv = ['agentflow', 'serve', {given}]; main()"
 
 
 def run(*given: str, before: str = "pass") -> subprocess.CompletedProcess[str]:
     code = MAIN.format(before=before, given=", ".join(map(repr, given)))
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    return warm.run("-c", code, kind="libraries")
 
 
 def test_help_is_told_without_loading_torch() -> None:
     watch = "import atexit; atexit.register(lambda: print('torch' in sys.modules))"
-    done = run("--help", before=watch)
-    assert done.returncode == 0
+    code = MAIN.format(before=watch, given=repr("--help"))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "--api-key-env" in done.stdout
     assert done.stdout.endswith("False\n")
 
