@@ -10,11 +10,19 @@ if TYPE_CHECKING:
     from agentflow.budget import Budget
     from agentflow.engine.branches import BranchFailure, parallel
     from agentflow.engine.generate import generate
-    from agentflow.engine.notes import budget_left, idempotency_key, note, tools_in_reach
+    from agentflow.engine.notes import (
+        budget_left,
+        default_model,
+        idempotency_key,
+        levels_left,
+        note,
+        tools_in_reach,
+    )
     from agentflow.engine.people import ask
     from agentflow.engine.programs import run_plan, run_program
+    from agentflow.engine.shapes import MisfitError, SchemaShape
     from agentflow.engine.trials import examine, observe
-    from agentflow.environments import Environment, action
+    from agentflow.environments import ActionTool, Environment, Move, NamedEnvironment, action
     from agentflow.errors import AgentflowError, RunPausedError
     from agentflow.expansion import Plan, Program, SubTask, Unwritten
     from agentflow.flows import Flow, flow
@@ -25,12 +33,14 @@ if TYPE_CHECKING:
     from agentflow.plugins import load_planner
     from agentflow.resources import Resources
     from agentflow.runner import Runner, RunResult
+    from agentflow.sandbox.names import Placeholder, parse_program, placeholders
     from agentflow.sandbox.workers.protocol import Examination, Trial
     from agentflow.solving import Named, Verdict, check
     from agentflow.task import Result, Task
     from agentflow.tools import Tool, tool
 
 _HOMES = {
+    "ActionTool": "agentflow.environments",
     "AgentflowError": "agentflow.errors",
     "BranchFailure": "agentflow.engine.branches",
     "Budget": "agentflow.budget",
@@ -43,10 +53,14 @@ _HOMES = {
     "Input": "agentflow.graph",
     "Journal": "agentflow.journal.journal",
     "Message": "agentflow.models.protocol",
+    "MisfitError": "agentflow.engine.shapes",
     "ModelSpec": "agentflow.models.protocol",
+    "Move": "agentflow.environments",
     "Named": "agentflow.solving",
+    "NamedEnvironment": "agentflow.environments",
     "Node": "agentflow.graph",
     "Output": "agentflow.graph",
+    "Placeholder": "agentflow.sandbox.names",
     "Plan": "agentflow.expansion",
     "Program": "agentflow.expansion",
     "Reply": "agentflow.models.protocol",
@@ -55,6 +69,7 @@ _HOMES = {
     "RunPausedError": "agentflow.errors",
     "RunResult": "agentflow.runner",
     "Runner": "agentflow.runner",
+    "SchemaShape": "agentflow.engine.shapes",
     "SubTask": "agentflow.expansion",
     "Task": "agentflow.task",
     "Tool": "agentflow.tools",
@@ -66,14 +81,18 @@ _HOMES = {
     "ask": "agentflow.engine.people",
     "budget_left": "agentflow.engine.notes",
     "check": "agentflow.solving",
+    "default_model": "agentflow.engine.notes",
     "examine": "agentflow.engine.trials",
     "flow": "agentflow.flows",
     "generate": "agentflow.engine.generate",
     "idempotency_key": "agentflow.engine.notes",
+    "levels_left": "agentflow.engine.notes",
     "load_planner": "agentflow.plugins",
     "note": "agentflow.engine.notes",
     "observe": "agentflow.engine.trials",
     "parallel": "agentflow.engine.branches",
+    "parse_program": "agentflow.sandbox.names",
+    "placeholders": "agentflow.sandbox.names",
     "run_plan": "agentflow.engine.programs",
     "run_program": "agentflow.engine.programs",
     "tool": "agentflow.tools",
@@ -81,6 +100,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "ActionTool",
     "AgentflowError",
     "BranchFailure",
     "Budget",
@@ -93,10 +113,14 @@ __all__ = [
     "Input",
     "Journal",
     "Message",
+    "MisfitError",
     "ModelSpec",
+    "Move",
     "Named",
+    "NamedEnvironment",
     "Node",
     "Output",
+    "Placeholder",
     "Plan",
     "Program",
     "Reply",
@@ -105,6 +129,7 @@ __all__ = [
     "RunPausedError",
     "RunResult",
     "Runner",
+    "SchemaShape",
     "SubTask",
     "Task",
     "Tool",
@@ -116,14 +141,18 @@ __all__ = [
     "ask",
     "budget_left",
     "check",
+    "default_model",
     "examine",
     "flow",
     "generate",
     "idempotency_key",
+    "levels_left",
     "load_planner",
     "note",
     "observe",
     "parallel",
+    "parse_program",
+    "placeholders",
     "run_plan",
     "run_program",
     "tool",

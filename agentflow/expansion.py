@@ -80,7 +80,8 @@ class Program(BaseModel):
     """Python that calls functions nobody has written yet: the body of a function of `inputs`.
 
     `tools` are the tools it may call by name; every other unknown function goes to the resolver
-    that the planner hands to `execute`.
+    that the planner hands to `execute`. Calls that do not need each other run side by side, unless
+    `parallel` is off or one of the tools has effects.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -88,6 +89,7 @@ class Program(BaseModel):
     code: str
     inputs: dict[str, Data] = Field(default_factory=dict)
     tools: tuple[str, ...] = ()
+    parallel: bool = True
     limits: Limits = Limits()
 
 

@@ -7,7 +7,7 @@ installed. No value under `model` is ever part of a message.
 import keyword
 import re
 from collections.abc import Container, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from agentflow.budget import Budget
 from agentflow.errors import RedactionError, TaskFileError
+from agentflow.flowfile import is_flow_file, load_flow_file
 from agentflow.redaction import Redactor
 from agentflow.task import Task
 from agentflow.taskinputs import is_reference, read_input
@@ -24,17 +25,21 @@ from agentflow.taskschema import DEFAULT_PLANNER, SHORT_OUTPUTS, VERSION, Docume
 from agentflow.tasksecrets import secrets_in
 from agentflow.yamltree import Node, read_yaml, shown
 
-__all__ = ["NamedOptions", "TaskFile", "json_schema", "load_task_file"]
+__all__ = ["NamedOptions", "TaskFile", "json_schema", "load_task_file", "planner_in"]
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 
 
 @dataclass(frozen=True)
 class NamedOptions:
-    """A planner, scorer or environment by name, and what the file gives it."""
+    """A planner, scorer or environment by name, and what the file gives it.
+
+    `source` is the flow file that a planner was read from, as it was named; empty if there is none.
+    """
 
     name: str
     options: dict[str, Any] = field(default_factory=dict)
+    source: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +77,16 @@ def load_task_file(path: Path) -> TaskFile:
         TaskFileError: Anything is wrong with it; the message is one line.
     """
     return _Loading(path, read_yaml(path)).task_file()
+
+
+def planner_in(name: str, folder: Path) -> NamedOptions:
+    """Return the planner that a flow file holds; `name` is a path, relative to `folder`.
+
+    Raises:
+        TaskFileError: Anything is wrong with the flow file.
+    """
+    found = load_flow_file(folder / Path(name).expanduser())
+    return NamedOptions(found.planner, found.options, source=name)
 
 
 class _Loading:
@@ -221,10 +236,15 @@ class _Loading:
     def _planner(self) -> NamedOptions:
         planner = self._data.get("planner", DEFAULT_PLANNER)
         if isinstance(planner, str):
-            return NamedOptions(planner)
-        return NamedOptions(
-            planner["name"], {key: planner[key] for key in planner if key != "name"}
-        )
+            planner = {"name": planner}
+        given = {key: planner[key] for key in planner if key != "name"}
+        if not is_flow_file(planner["name"]):
+            return NamedOptions(planner["name"], given)
+        try:
+            found = planner_in(planner["name"], self._path.parent)
+        except TaskFileError as error:
+            self._fail("planner", problem=f"`planner`: {error}", cause=error)
+        return replace(found, options=found.options | given)
 
     def _journal(self, journal: str | None) -> str | None:
         if journal is None or "://" in journal or journal == ":memory:":

@@ -41,7 +41,7 @@ Check = Annotated[dict[Text, dict[str, Any] | None], Field(min_length=1, max_len
 
 
 class PlannerChoice(BaseModel):
-    """A planner by name; every other key is one of the planner's own options."""
+    """A planner by name or flow file; every other key is one of the planner's own options."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
@@ -74,7 +74,11 @@ class Document(BaseModel):
     planner: Annotated[
         Annotated[Text, Tag("<text>")] | Annotated[PlannerChoice, Tag("<mapping>")],
         _one_of("a planner's name or a mapping with `name` and options", str, dict),
-    ] = Field(default=DEFAULT_PLANNER, description="Which planner solves the task.")
+    ] = Field(
+        default=DEFAULT_PLANNER,
+        description="Which planner solves the task: its name, or a flow file (a path that ends in .yaml), "
+        "relative to the task file.",
+    )
     model: Annotated[
         Annotated[Text, Tag("<text>")] | Annotated[ModelSpec, Tag("<mapping>")],
         _one_of("text such as `auto` or `openai:NAME`, or a mapping", str, dict),

@@ -14,13 +14,14 @@ from agentflow import plugins
 from agentflow.budget import Budget
 from agentflow.cli.environments import tools_of
 from agentflow.errors import ModelError, PluginError, TaskFileError
+from agentflow.flowfile import is_flow_file
 from agentflow.models.auto import find_model
 from agentflow.models.protocol import ModelSpec
 from agentflow.models.registry import open_model
 from agentflow.plugins import PluginKind
 from agentflow.solving import Named, below_root
 from agentflow.task import Task
-from agentflow.taskfile import TaskFile, load_task_file
+from agentflow.taskfile import NamedOptions, TaskFile, load_task_file, planner_in
 from agentflow.tools import Tool
 
 
@@ -47,23 +48,40 @@ def prepare(path: Path, *, model: str | None, planner: str | None, journal: str 
         TaskFileError: Something in the file is wrong or not installed.
     """
     file = load_task_file(path)
-    chosen = Named(name=planner or file.planner.name, options=file.planner.options)
-    _found(file, ["planner"], "planner", [chosen.name])
+    chosen = _planner(file, planner)
     _found(file, ["check"], "scorer", [item.name for item in file.checks])
     tools = tools_of(file)
     spec, reason = _model(file, model)
     return Prepared(
         task=file.task.model_copy(update={"tools": tuple(tools)}),
-        planner=chosen,
+        planner=Named(name=chosen.name, options=chosen.options),
         checks=tuple(Named(name=item.name, options=item.options) for item in file.checks),
         tools=tools,
         model=spec,
         budget=below_root(file.budget),
         journal=journal or file.journal,
-        announcement=f"{path.name}: planner {chosen.name}, model {spec}{reason}",
+        announcement=f"{path.name}: planner {_shown(chosen)}, model {spec}{reason}",
         redact=file.redact,
         cache_models=file.cache,
     )
+
+
+def _planner(file: TaskFile, given: str | None) -> NamedOptions:
+    """Return the planner to use: the one given, from its flow file if it is one, else the file's."""
+    chosen = file.planner if given is None else NamedOptions(given, file.planner.options)
+    if given is not None and is_flow_file(given):
+        chosen = planner_in(given, Path())
+    try:
+        plugins.load_planner(chosen.name)
+    except PluginError as error:
+        if chosen.source:
+            raise TaskFileError(path=chosen.source, line=None, problem=str(error)) from error
+        raise file.error("planner", problem=str(error)) from error
+    return chosen
+
+
+def _shown(planner: NamedOptions) -> str:
+    return f"{planner.name} of {planner.source}" if planner.source else planner.name
 
 
 def _found(file: TaskFile, path: list[str], kind: PluginKind, names: Sequence[str]) -> list[Any]:

@@ -18,7 +18,9 @@ from agentflow.solving import solve_task
 @click.command()
 @click.argument("task_file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--model", "-m", help="Use this model instead of the file's, e.g. openai:gpt-5-mini.")
-@click.option("--planner", "-p", help="Use this planner instead of the file's.")
+@click.option(
+    "--planner", "-p", help="Use this planner instead of the file's: a name, or a flow file."
+)
 @click.option("--journal", "-j", help="Journal file or database URL.", envvar="AGENTFLOW_JOURNAL")
 @click.option("--quiet", "-q", is_flag=True, help="Print the answer and nothing else.")
 @click.option(

@@ -2,7 +2,7 @@
 
 Owns the meeting of generated code and the run: a program is one `code` step, every call it makes
 of a tool or of an unwritten function is a step below it, and calls that do not need each other run
-side by side unless a tool in reach has effects.
+side by side unless the program says no or a tool in reach has effects.
 """
 
 from collections.abc import Awaitable, Callable
@@ -59,6 +59,10 @@ async def run_program(
     frame = current_frame(name)
     run = frame.run
     encoded = {"code": program.code, "inputs": encode(program.inputs), "tools": list(program.tools)}
+    if (
+        not program.parallel
+    ):  # said only then, so that programs recorded before it was there are found
+        encoded["parallel"] = False
     run.emit(Expanded, step=frame.step.number, kind="program", content=program.code.encode())
     call: StepCall[Any] = StepCall(
         name=name, kind="code", input=canonical(encoded), write=to_json, read=from_json
@@ -71,7 +75,7 @@ async def run_program(
             program.code,
             program.inputs,
             call=calls.answer,
-            parallel=not calls.has_effects,
+            parallel=program.parallel and not calls.has_effects,
             limits=program.limits,
         )
         step.details["calls"] = finished.calls

@@ -32,7 +32,7 @@ class Placeholder:
     keywords: tuple[str, ...]
 
 
-def parse(code: str) -> ast.Module:
+def parse_program(code: str) -> ast.Module:
     """Return the syntax tree of a function body, in which top-level `return` and `await` are allowed.
 
     Raises:
@@ -71,7 +71,8 @@ def placeholders(code: str, known: Collection[str]) -> tuple[Placeholder, ...]:
         ProgramError: The code does not parse.
     """
     calls = sorted(
-        unresolved(parse(code), known).calls, key=lambda call: (call.lineno, call.col_offset)
+        unresolved(parse_program(code), known).calls,
+        key=lambda call: (call.lineno, call.col_offset),
     )
     return tuple(
         Placeholder(

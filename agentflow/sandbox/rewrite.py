@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from agentflow.errors import ProgramError
 from agentflow.sandbox.dataflow import Block, Program
-from agentflow.sandbox.names import bound_anywhere, captured, parse, too_deep, unresolved
+from agentflow.sandbox.names import bound_anywhere, captured, parse_program, too_deep, unresolved
 from agentflow.sandbox.nodes import MAIN, PREFIX, Hosted
 from agentflow.sandbox.simplify import Mapped, Plain
 
@@ -32,7 +32,7 @@ def rewrite(code: str, inputs: Iterable[str], *, parallel: bool) -> Rewritten:
     Raises:
         ProgramError: It does not parse, or uses names that belong to the host.
     """
-    tree = parse(code)
+    tree = parse_program(code)
     try:
         return _rewritten(tree, tuple(inputs), parallel=parallel)
     except RecursionError as error:
@@ -84,7 +84,7 @@ def _refuse_our_names(tree: ast.Module) -> None:
 def _line_map(tree: ast.Module, source: str) -> dict[int, int]:
     """Pair the rewritten tree, which knows the lines as written, with the same tree parsed again."""
     lines: dict[int, int] = {}
-    for ours, again in zip(_statements(tree), _statements(parse(source)), strict=True):
+    for ours, again in zip(_statements(tree), _statements(parse_program(source)), strict=True):
         if hasattr(ours, "af_line"):
             lines.setdefault(again.lineno, ours.af_line)
     return lines

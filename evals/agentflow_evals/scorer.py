@@ -5,7 +5,7 @@ from typing import Any, Protocol, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agentflow.errors import InputError, ProgramError
-from agentflow.sandbox.names import parse
+from agentflow.sandbox.names import parse_program
 from agentflow.solving import OF_EPISODE
 
 SHOWN_CHARACTERS = 200
@@ -72,7 +72,7 @@ def check_python(scorer: str, option: str, source: str) -> None:
         InputError: It does not parse.
     """
     try:
-        parse(source)
+        parse_program(source)
     except ProgramError as error:
         problem = f"{option}: {error.report}"
         raise InputError(step=f"check {scorer}", problem=problem) from error

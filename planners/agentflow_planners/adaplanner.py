@@ -1,8 +1,10 @@
 """A plan as code that checks what it observes, refined where a check fails.
 
-Source: Sun et al., AdaPlanner: Adaptive Planning from Feedback with Language Models,
-arXiv:2305.16653. Published figures (GPT-3): ALFWorld 91.8 success, MiniWoB++ 92.9. As a baseline of
-ReCode (GPT-4o mini, average of ALFWorld, ScienceWorld and WebShop): 50.3, against 47.4 for ReAct.
+Source: Sun et al., AdaPlanner: Adaptive Planning from Feedback with Language Models, arXiv:2305.16653.
+Cost: a few calls: 1 + refinements, and what the plan asks.
+Needs: a sandbox, tools.
+Published: ALFWorld 91.79 (secondary source); MiniWoB++ 92.87 (secondary source); average of ALFWorld,
+  ScienceWorld and WebShop 50.3 (GPT-4o mini, as a baseline of ReCode).
 
 What differs, and why:
 - the plan runs in a sandbox, and the assertions are Python's own;
@@ -14,19 +16,27 @@ What differs, and why:
 - plans that worked are not kept as skills.
 """
 
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field
-
-from agentflow import Message, Program, Result, Task, flow, generate, note, run_program
-from agentflow.engine.shapes import MisfitError
+from agentflow import (
+    Message,
+    MisfitError,
+    Program,
+    Result,
+    Task,
+    Unwritten,
+    flow,
+    generate,
+    note,
+    placeholders,
+    run_program,
+)
 from agentflow.errors import ExpansionError, InputError, OutputError, ProgramError, ToolError
-from agentflow.expansion import Unwritten
-from agentflow.sandbox.names import placeholders
 from agentflow_planners.recoding.replies import body_of
 from agentflow_planners.shared.acting import tools_of
 from agentflow_planners.shared.answers import fitting
 from agentflow_planners.shared.coding import python_reply, refuse_replaced
+from agentflow_planners.shared.values import Number
 from agentflow_planners.shared.wording import coded_question, happened, tool_lines
 
 FAILURES = (ProgramError, ToolError, InputError, OutputError, ExpansionError, MisfitError)
@@ -46,7 +56,7 @@ The plan stopped: {report}
 
 
 @flow
-async def adaplanner(task: Task, *, refinements: Annotated[int, Field(ge=0)] = 4) -> Result:
+async def adaplanner(task: Task, *, refinements: Number = 4) -> Result:
     """Solve a task by a program with assertions, refined after each that fails.
 
     Args:

@@ -1,9 +1,11 @@
 """Decompose only as needed: try a task first, and split it when the executor says that it failed.
 
 Source: Prasad et al., ADaPT: As-Needed Decomposition and Planning with Language Models,
-arXiv:2311.05772, Algorithm 1. Published figures (GPT-3.5): success up to 28.3 points higher than its
-baselines in ALFWorld, 27 in WebShop, 33 in TextCraft. As a baseline of ReCode (GPT-4o mini, average of
-ALFWorld, ScienceWorld and WebShop): 35.7, against 47.4 for ReAct.
+  arXiv:2311.05772, Algorithm 1.
+Cost: tens of calls: turns x sub-tasks, and a plan for each that fails; one level deeper, as much again.
+Needs: tools.
+Published: ALFWorld up to 28.3 points of success more than its baselines; WebShop up to 27 more; TextCraft up
+  to 33 more; average of ALFWorld, ScienceWorld and WebShop 35.7 (GPT-4o mini, as a baseline of ReCode).
 
 What differs, and why:
 - "and" sub-tasks form a DAG, so those that do not need each other are done side by side unless a tool
@@ -14,20 +16,15 @@ What differs, and why:
 - whoever goes on after a failure is told why it failed and which calls have happened.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from agentflow import Message, Result, SubTask, Task, flow, note, run_plan
+from agentflow import Message, Result, SubTask, Task, flow, levels_left, note, run_plan
 from agentflow.data import Data
-from agentflow.engine.notes import levels_left
 from agentflow.errors import ExpansionError
-from agentflow_planners.plan_and_execute import part_of
-from agentflow_planners.shared.acting import SETBACKS, attempt, tools_of
-from agentflow_planners.shared.plans import FORM, Draft, checked, drafted, in_order
-from agentflow_planners.shared.wording import question, tool_lines
-
-Count = Annotated[int, Field(ge=1)]
+from agentflow_planners.shared.acting import SETBACKS, attempt, for_planning
+from agentflow_planners.shared.plans import FORM, Draft, checked, drafted, in_order, part_of
+from agentflow_planners.shared.replies import opening
+from agentflow_planners.shared.values import Count, Frozen
 
 SYSTEM = (
     'An executor has failed at a task. Split it into simpler sub-tasks. With `logic` "and" all of '
@@ -42,10 +39,8 @@ class Split(Draft):
     logic: Literal["and", "or"]
 
 
-class Job(BaseModel):
+class Job(Frozen):
     """What stays the same all over one tree."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     turns: int
     depth: int
@@ -116,9 +111,4 @@ def _warned(task: Task, reasons: list[str]) -> Task:
 
 
 def _request(task: Task, problem: str) -> list[Message]:
-    tools = tool_lines(tools_of(task).values())
-    parts = [question(task), f"The executor failed: {problem}"]
-    if tools:
-        parts.insert(1, f"The executors have these tools:\n{tools}")
-    ask = Message(role="user", text="\n\n".join(parts))
-    return [Message(role="system", text=SYSTEM), ask]
+    return opening(SYSTEM, f"{for_planning(task)}\n\nThe executor failed: {problem}")

@@ -1,13 +1,18 @@
 """A graph of prompts, given as data: each node asks one question with the answers it depends on in view.
 
+Nodes that do not depend on each other are asked side by side. What nodes store goes into a database
+that stays over all evaluations and is read by `$db.path` in a prompt. A node may add nodes and edges
+for the rest of an evaluation.
+
 Source: Wu et al., AgentKit: Structured LLM Reasoning with Dynamic Graphs, arXiv:2404.11483, and its
-code (Holmeswww/AgentKit). Its abstract claims the best results on WebShop and Crafter; no figure of
-it has been verified here.
+  code (Holmeswww/AgentKit).
+Cost: a few calls: evaluations x nodes, those added included.
+Needs: nothing.
+Published: none that were checked.
 
 What differs, and why:
-- nodes that do not depend on each other are asked side by side; the original asks one by one;
-- so a node sees of the database what was there before the evaluation and what the nodes before it in
-  the graph have stored, never what others happen to have stored by then;
+- a node sees of the database what was there before the evaluation and what the nodes before it in the
+  graph have stored, never what others happen to have stored by then;
 - a node may add only before nodes that wait for it, and only edges that lead forwards in the graph's
   order: then nothing that is allowed depends on timing, and a resumed run does the same again. What is
   added may add nothing, and its prompt is no template, since a model wrote it;
@@ -15,27 +20,27 @@ What differs, and why:
 - a node whose replies never fit fails, and with it those that need its answer; there it is `N/A`. An
   added node that fails only leaves out its answer;
 - additions are typed JSON; edges cannot be removed, nor nodes skipped;
-- a node may call a tool with its answer: there the host program acts between two evaluations.
+- nodes ask and nothing else: there, host code acts between two evaluations.
 """
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
+from functools import partial
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from agentflow import BranchFailure, Message, Result, Task, flow, generate, note
 from agentflow.data import Data
-from agentflow.errors import ExpansionError, GraphError, InputError, OutputError, ToolError
-from agentflow_planners.shared.acting import tools_of
+from agentflow.errors import ExpansionError, GraphError
+from agentflow_planners.shared.delegation import reason_of
 from agentflow_planners.shared.live_graph import Given, LiveGraph, Work
+from agentflow_planners.shared.replies import sound
+from agentflow_planners.shared.templates import filled
+from agentflow_planners.shared.values import Count, Frozen, Number
 from agentflow_planners.shared.wording import shown, statement
 
-Count = Annotated[int, Field(ge=1)]
 Key = Annotated[str, Field(min_length=1)]
 MAX_CHARS = 8_000  # of an answer or a value in a prompt
-_PLACE = re.compile(r"\$db((?:\.\w+)+)\$?")
-_NOTHING = object()
 
 SYSTEM = "Answer each question about the task in a few sentences. Do not repeat earlier answers."
 ADDING = (
@@ -44,18 +49,19 @@ ADDING = (
     "node that is to see its answer; in `edges` pairs of nodes where the second is to see the answer of "
     "the first. You may add before: {targets}. All nodes in order: {order}."
 )
+NEEDED = "$db.task.statement\n\nWhat is asked for, and what has to be known?"
+PLAN = "How can it be found out, step by step? Number the steps."
+FOLLOW = "$db.task.statement\n\nFollow the steps and give the answer alone."
 REFUSED = "That cannot be added: {problem}. Send the whole reply again, corrected."
 
 
-class PromptNode(BaseModel):
+class PromptNode(Frozen):
     """One question.
 
     `needs` are nodes whose answers it sees, `after` those it only waits for. `output` is the JSON
-    schema of the answer (None: text), `store` the place in the database where it goes, `tool` what is
-    called with it; with `adds` the node may add nodes and edges for the rest of an evaluation.
+    schema of the answer (None: text), `store` the name in the database where it goes. With `adds` the
+    node may add nodes and edges for the rest of an evaluation, and its answer is text.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     key: Key
     prompt: Key
@@ -63,14 +69,11 @@ class PromptNode(BaseModel):
     after: tuple[str, ...] = ()
     output: dict[str, Any] | None = None
     store: str = ""
-    tool: str = ""
     adds: bool = False
 
 
-class Addition(BaseModel):
+class Addition(Frozen):
     """A question that a node adds before another one, which sees the answer."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     key: Key
     prompt: Key
@@ -78,49 +81,50 @@ class Addition(BaseModel):
     before: str
 
 
-class Growth(BaseModel):
+class Growth(Frozen):
     """The answer of a node that may add, and what it adds."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     answer: str
     nodes: tuple[Addition, ...] = ()
     edges: tuple[tuple[str, str], ...] = ()
 
 
-class Setting(BaseModel):
-    """What stays the same over all evaluations."""
+class Place(Frozen):
+    """Where a node may add: `order` are all nodes, `targets` those that wait for it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    task: Task
-    nodes: tuple[PromptNode, ...]
-    answer: str
-    system: str
-    attempts: int
+    key: str
+    order: tuple[str, ...]
+    targets: tuple[str, ...]
     most: int
 
+    def refusal(self, growth: Growth) -> str:
+        """Return why something cannot be added, or nothing; the same whatever has run by now."""
+        keys, order = {added.key for added in growth.nodes}, self.order
+        if len(growth.nodes) > self.most or len(keys) < len(growth.nodes):
+            return f"give at most {self.most} nodes, each with its own key"
+        led = [(need, new.before) for new in growth.nodes for need in (self.key, *new.needs)]
+        for source, target in (*led, *growth.edges):
+            if target not in self.targets:
+                there = ", ".join(self.targets)
+                return f"{target!r} may have started, or is no node; add before {there}"
+            if source not in order:
+                return f"there is no node {source!r}"
+            if order.index(source) >= order.index(target):
+                return f"{source!r} comes after {target!r}, which so cannot wait for it"
+        return ""
 
-class Evaluation(BaseModel):
-    """What one evaluation came to: answers, why others have none, and the database after it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class Answered(Frozen):
+    """What a node asked, and its answer."""
 
-    answers: dict[str, Data]
-    failures: dict[str, str]
-    db: dict[str, Data]
+    question: str
+    answer: Data
 
 
 DEFAULT = (
-    PromptNode(
-        key="needed", prompt="$db.task.statement\n\nWhat is asked for, and what has to be known?"
-    ),
-    PromptNode(key="plan", prompt="How can it be found out, step by step?", needs=("needed",)),
-    PromptNode(
-        key="answer",
-        prompt="$db.task.statement\n\nFollow the steps and give the answer alone.",
-        needs=("needed", "plan"),
-    ),
+    PromptNode(key="needed", prompt=NEEDED),
+    PromptNode(key="plan", prompt=PLAN, needs=("needed",)),
+    PromptNode(key="answer", prompt=FOLLOW, needs=("needed", "plan")),
 )
 
 
@@ -129,184 +133,109 @@ async def agentkit(
     task: Task,
     *,
     graph: tuple[PromptNode, ...] = DEFAULT,
-    answer: str = "",
     db: dict[str, Data] | None = None,
-    system: str = SYSTEM,
     evaluations: Count = 1,
-    until: str = "",
-    attempts: Count = 3,
-    most: Annotated[int, Field(ge=0)] = 4,
+    most: Number = 4,
 ) -> Result:
-    """Evaluate the graph, once or again and again on the same database; return a node's answer.
+    """Evaluate the graph, once or again and again on the same database; return its last node's answer.
 
     Args:
         task: Its goal, inputs and whole statement are in the database below `task`.
-        graph: The nodes, in any order.
-        answer: The node whose answer is the result; the last one if it is left out.
+        graph: The nodes, in any order but for the last one, whose answer is the result.
         db: The database to begin with.
-        system: The system message of every node.
-        evaluations: How often the graph is evaluated at most.
-        until: A place in the database; as soon as it holds something true, no evaluation follows.
-        attempts: How often a node may send additions that are refused.
+        evaluations: How often the graph is evaluated.
         most: How many nodes one node may add.
 
     Raises:
-        GraphError: A node waits for what is not there or for itself, or names an unknown place or tool.
-        ExpansionError: The node of the answer has none after the last evaluation.
+        GraphError: A node waits for what is not there or for itself.
+        InputError: A prompt names what the database does not hold.
+        ExpansionError: The last node has no answer.
         ModelError: A call failed for good.
     """
-    wanted = answer or (graph[-1].key if graph else "")
-    setting = Setting(
-        task=task, nodes=graph, answer=wanted, system=system, attempts=attempts, most=most
-    )
+    nodes = (*graph[:-1], *(_shaped(node, task) for node in graph[-1:]))
     known = {"goal": task.goal, "inputs": task.inputs, "statement": statement(task)}
+    answer: Data = None
     state: dict[str, Data] = {**(db or {}), "task": known}
-    _Evaluating(setting, state)  # what is wrong with the graph is said before anything is asked
     for number in range(1, evaluations + 1):
-        done = await evaluate.named(f"evaluation {number}")(setting, state)
-        state = done.db
-        if until and _found(state, until, None):
-            break
-    if wanted not in done.answers:
-        raise ExpansionError(step="agentkit", problem=f"node {wanted!r}: {done.failures[wanted]}")
-    return Result(output=done.answers[wanted])
+        answer, state = await evaluate.named(f"evaluation {number}")(nodes, state, most)
+    return Result(output=answer)
 
 
 @flow
-async def evaluate(setting: Setting, db: dict[str, Data]) -> Evaluation:
-    """Ask every node once; what nodes add is gone afterwards."""
-    evaluating = _Evaluating(setting, db)
-    await evaluating.live.run()
-    return evaluating.outcome()
+async def evaluate(
+    nodes: tuple[PromptNode, ...], db: dict[str, Data], most: int
+) -> tuple[Data, dict[str, Data]]:
+    """Ask every node once; return the last one's answer and the database. What nodes add is gone then."""
+    evaluating, last = _Evaluating(nodes, db, most), nodes[-1].key
+    ended = (await evaluating.live.run())[last]
+    if isinstance(ended, BranchFailure):
+        problem = f"node {last!r}: {reason_of(ended.error)}"
+        raise ExpansionError(step="agentkit", problem=problem)
+    return ended.answer, evaluating.db(evaluating.order)
 
 
 @flow
-async def ask_node(node: PromptNode, said: tuple[Message, ...], task: Task) -> Data:
-    """Ask one node; its answer is text, JSON of its schema, or what its tool returns."""
-    if node.tool:
-        tool = tools_of(task)[node.tool]
-        arguments = await generate(said, output=tool.spec.parameters)
-        try:
-            return await tool.call((), arguments)
-        except (ToolError, InputError, OutputError) as error:
-            raise ExpansionError(step=node.key, problem=str(error)) from error
-    if node.output is None:
+async def ask_node(said: tuple[Message, ...], output: dict[str, Any] | None) -> Data:
+    """Ask one node; its answer is text, or JSON of its schema."""
+    if output is None:
         return (await generate(said)).text.strip()
-    return await generate(said, output=node.output)
+    return await generate(said, output=output)
 
 
 @flow
-async def grow(
-    key: str,
-    said: tuple[Message, ...],
-    order: tuple[str, ...],
-    targets: tuple[str, ...],
-    limits: Setting,
-) -> Growth:
+async def grow(said: tuple[Message, ...], place: Place) -> Growth:
     """Ask a node that may add others; it hears why an addition is refused."""
-    ask = ADDING.format(targets=", ".join(targets) or "none", order=", ".join(order))
-    said, problem = (*said[:-1], Message(role="user", text=f"{said[-1].text}\n\n{ask}")), ""
-    for _attempt in range(limits.attempts):
-        growth = await generate(said, output=Growth)
-        problem = _refusal(growth, order, targets, limits.most)
-        if not problem:
-            return growth
-        refused = Message(role="user", text=REFUSED.format(problem=problem))
-        said = (*said, Message(role="assistant", text=growth.model_dump_json()), refused)
-    problem = f"{limits.attempts} additions were refused; the last: {problem}"
-    raise ExpansionError(step=key, problem=problem)
-
-
-def _refusal(growth: Growth, order: Sequence[str], targets: Sequence[str], most: int) -> str:
-    """Return why something cannot be added, or nothing; the same whatever has run by now."""
-    keys = [added.key for added in growth.nodes]
-    if len(keys) > most or len(set(keys)) < len(keys):
-        return f"give at most {most} nodes, each with its own key"
-    led = [(need, added.before) for added in growth.nodes for need in added.needs]
-    wanted = [added.before for added in growth.nodes] + [target for _, target in growth.edges]
-    for target in wanted:
-        if target not in targets:
-            return f"{target!r} may have started, or is no node; add before {', '.join(targets)}"
-    for source, target in (*led, *growth.edges):
-        if source not in order:
-            return f"there is no node {source!r}"
-        if order.index(source) >= order.index(target):
-            return f"{source!r} comes after {target!r}, which so cannot wait for it"
-    return ""
-
-
-class _Answered(BaseModel):
-    question: str
-    answer: Data
+    ask = ADDING.format(targets=", ".join(place.targets) or "none", order=", ".join(place.order))
+    asked = (*said[:-1], Message(role="user", text=f"{said[-1].text}\n\n{ask}"))
+    return await sound(asked, Growth, place.refusal, step=place.key, again=REFUSED)
 
 
 class _Evaluating:
-    """One evaluation: the graph as it is by now, and what has been stored on the way to each node."""
+    """One evaluation: the graph as it is by now."""
 
-    def __init__(self, setting: Setting, db: dict[str, Data]) -> None:
-        self._setting, self._db = setting, db
-        self._nodes = {node.key: node for node in setting.nodes}
-        self._stored: dict[str, dict[int, tuple[str, Any]]] = {}
-        self.live = LiveGraph("agentkit")
-        for problem in _problems(setting):
+    def __init__(self, nodes: Sequence[PromptNode], db: dict[str, Data], most: int) -> None:
+        self._given, self._most = db, most
+        self._nodes = {node.key: node for node in nodes}
+        if not nodes or len(self._nodes) < len(nodes) or "/" in str([*self._nodes]):
+            problem = "give at least one node, and each its own key, without `/`"
             raise GraphError(graph="agentkit", problem=problem)
-        edges = [(other, node.key) for node in setting.nodes for other in node.needs + node.after]
-        self.live.extend({key: self._work(node) for key, node in self._nodes.items()}, edges)
-        self._order = tuple(self.live.order())
-        self._targets = {key: self.live.after(key) for key in self._order}
+        self.live = LiveGraph("agentkit")
+        edges = [(other, node.key) for node in nodes for other in node.needs + node.after]
+        works = {node.key: partial(self._answered, node) for node in nodes}
+        self.live.extend(works, edges)
+        self.order = tuple(self.live.order())
+        self._after = {key: self.live.after(key) for key in self.order}
 
-    def outcome(self) -> Evaluation:
-        """Return what there is when all nodes have ended, in the graph's order."""
-        answers, failures, stored = dict[str, Any](), dict[str, str](), dict[int, tuple[str, Any]]()
-        for key in sorted(self._nodes, key=self._rank):
-            ended = self.live.results[key]
-            stored |= self._stored[key]
-            if isinstance(ended, BranchFailure):
-                failures[key] = _reason(ended)
-            else:
-                answers[key] = ended.answer
-        return Evaluation(answers=answers, failures=failures, db=_written(self._db, stored))
+    def db(self, nodes: Collection[str]) -> dict[str, Data]:
+        """Return the database after these nodes, in the graph's order."""
+        before = [self._nodes[key] for key in self.order if key in nodes]
+        ended = [(node.store, self.live.results[node.key]) for node in before if node.store]
+        made = {name: one.answer for name, one in ended if isinstance(one, Answered)}
+        return {**self._given, **made}
 
-    def _work(self, node: PromptNode) -> Work:
-        return lambda given: self._answered(node, given)
-
-    def _rank(self, key: str) -> tuple[int, str]:
-        return (self._order.index(key) if key in self._order else len(self._order), key)
-
-    async def _answered(self, node: PromptNode, given: Given) -> _Answered:
-        stored = self._stored[node.key] = {}
-        for other in given:
-            stored |= self._stored[other]
-        lost = [other for other in node.needs if isinstance(given[other], BranchFailure)]
-        if lost:
-            problem = f"not asked, since {lost[0]!r} failed: {_reason(given[lost[0]])}"
-            raise ExpansionError(step=node.key, problem=problem)
-        is_added = node.key not in self._order
-        question = node.prompt if is_added else _filled(node, _written(self._db, stored))
+    async def _answered(self, node: PromptNode, given: Given) -> Answered:
+        for need in node.needs:
+            if isinstance(given[need], BranchFailure):
+                problem = f"not asked, since {need!r} failed: {reason_of(given[need].error)}"
+                raise ExpansionError(step=node.key, problem=problem)
+        question = node.prompt
+        if node.key in self.order:
+            question = filled(question, self.db(self.live.before(node.key)), step=node.key)
         said = self._conversation(node, given, question)
-        if node.adds:
-            targets = tuple(key for key in self._order if key in self._targets[node.key])
-            growth = await grow.named(node.key)(node.key, said, self._order, targets, self._setting)
-            self._add(node.key, growth)
-            answer: Any = growth.answer
-        else:
-            answer = await ask_node.named(node.key)(self._shaped(node), said, self._setting.task)
-        if node.store:
-            stored[self._order.index(node.key)] = (node.store, answer)
-        return _Answered(question=question, answer=answer)
-
-    def _shaped(self, node: PromptNode) -> PromptNode:
-        if node.key != self._setting.answer or node.output is not None:
-            return node
-        return node.model_copy(update={"output": self._setting.task.output_schema})
+        if not node.adds:
+            answer = await ask_node.named(node.key)(said, node.output)
+            return Answered(question=question, answer=answer)
+        targets = tuple(key for key in self.order if key in self._after[node.key])
+        place = Place(key=node.key, order=self.order, targets=targets, most=self._most)
+        growth = await grow.named(node.key)(said, place)
+        self._add(node.key, growth)
+        return Answered(question=question, answer=growth.answer)
 
     def _add(self, adder: str, growth: Growth) -> None:
-        works: dict[str, Work] = {}
-        edges = list(growth.edges)
+        works, edges = dict[str, Work](), list(growth.edges)
         for added in growth.nodes:
             key = f"{adder}/{added.key}"  # two nodes may think of the same name
-            node = self._nodes[key] = PromptNode(key=key, prompt=added.prompt)
-            works[key] = self._work(node)
+            works[key] = partial(self._answered, PromptNode(key=key, prompt=added.prompt))
             edges += [(adder, key), *((need, key) for need in added.needs), (key, added.before)]
         self.live.extend(works, edges)
         if edges:
@@ -314,73 +243,16 @@ class _Evaluating:
 
     def _conversation(self, node: PromptNode, given: Given, question: str) -> tuple[Message, ...]:
         """Return the questions and answers that lead to a node, and its own question."""
-        said = [Message(role="system", text=self._setting.system)]
-        for key in sorted(given, key=self._rank):
-            ended = given[key]
-            if isinstance(ended, BranchFailure) or (key in node.after and key not in node.needs):
-                continue
-            said.append(Message(role="user", text=ended.question))
-            said.append(Message(role="assistant", text=shown(ended.answer, MAX_CHARS) or "(empty)"))
+        said = [Message(role="system", text=SYSTEM)]
+        for key in dict.fromkeys(key for key in (*self.order, *given) if key in given):
+            is_seen = key in node.needs or key not in node.after
+            if is_seen and isinstance(given[key], Answered):
+                answer = shown(given[key].answer, MAX_CHARS) or "(empty)"
+                said.append(Message(role="user", text=given[key].question))
+                said.append(Message(role="assistant", text=answer))
         return (*said, Message(role="user", text=question))
 
 
-def _problems(setting: Setting) -> list[str]:
-    keys = {node.key for node in setting.nodes}
-    problems = []
-    if not setting.nodes or len(keys) < len(setting.nodes):
-        problems.append("give at least one node, and each its own key")
-    elif setting.answer not in keys:
-        problems.append(f"`answer` names {setting.answer!r}, which is no node")
-    for node in setting.nodes:
-        if "/" in node.key:
-            problems.append(f"node {node.key!r}: a key has no `/`, which is for added nodes")
-        if node.tool and node.tool not in tools_of(setting.task):
-            problems.append(f"node {node.key!r} calls {node.tool!r}: name it in the task's `tools`")
-        if node.adds and (node.tool or node.output):
-            problems.append(f"node {node.key!r} adds nodes, so it has neither `tool` nor `output`")
-    return problems
-
-
-def _filled(node: PromptNode, db: Mapping[str, Any]) -> str:
-    """Return a prompt with what is at each `$db.path` of it; values are not looked through again."""
-
-    def value(match: re.Match[str]) -> str:
-        path = match.group(1)[1:]
-        there = _found(db, path, _NOTHING)
-        if there is _NOTHING:
-            problem = f"node {node.key!r}: nothing is at $db.{path} ($db has: {', '.join(db)})"
-            raise GraphError(graph="agentkit", problem=problem)
-        return shown(there, MAX_CHARS)
-
-    return _PLACE.sub(value, node.prompt)
-
-
-def _found(db: Mapping[str, Any], path: str, otherwise: Any) -> Any:
-    here: Any = db
-    for part in path.split("."):
-        if isinstance(here, list | tuple) and part.isdecimal() and int(part) < len(here):
-            here = here[int(part)]
-        elif isinstance(here, Mapping) and part in here:
-            here = here[part]
-        else:
-            return otherwise
-    return here
-
-
-def _written(db: Mapping[str, Any], stored: Mapping[int, tuple[str, Any]]) -> dict[str, Any]:
-    """Return the database after what was stored, in the order of the nodes; `db` is not changed."""
-    changed = dict(db)
-    for place in sorted(stored):
-        path, value = stored[place]
-        *parts, last = path.split(".")
-        here = changed
-        for part in parts:
-            inner = here.get(part)
-            here[part] = dict(inner) if isinstance(inner, Mapping) else {}
-            here = here[part]
-        here[last] = value
-    return changed
-
-
-def _reason(failure: BranchFailure) -> str:
-    return str(getattr(failure.error, "problem", failure.error))
+def _shaped(node: PromptNode, task: Task) -> PromptNode:
+    """Return the last node with the shape that the task wants, where it has none of its own."""
+    return node.model_copy(update={"output": node.output or task.output_schema})

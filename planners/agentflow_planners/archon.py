@@ -1,8 +1,11 @@
 """Layers of models: generate, criticise, rank, verify, test and fuse, as a declared architecture says.
 
 Source: Saad-Falcon et al., Archon: An Architecture Search Framework for Inference-Time Techniques,
-arXiv:2409.15254. Published figures: 15.1 points more than GPT-4o and Claude 3.5 Sonnet on average over
-MT-Bench, Arena-Hard, AlpacaEval 2, MixEval, MixEval-Hard, MATH and CodeContests.
+  arXiv:2409.15254.
+Cost: tens of calls: for each layer, samples or candidates; 12 at the default.
+Needs: nothing.
+Published: 15.1 points more than GPT-4o and Claude 3.5 Sonnet on average over MT-Bench, Arena-Hard, AlpacaEval
+  2, MixEval, MixEval-Hard, MATH and CodeContests.
 
 What differs, and why:
 - the members of a layer, and the samples of a member, run side by side and are steps of their own;
@@ -16,18 +19,16 @@ What differs, and why:
 """
 
 from itertools import accumulate
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from agentflow import Result, Task, flow, generate, note, parallel
-from agentflow.errors import ExpansionError, InputError
-from agentflow_planners.reflexion import JUDGE, Verdict
+from agentflow.errors import ExpansionError
+from agentflow_planners.shared.architecture import Component, Layers, refuse_unsound
 from agentflow_planners.shared.fusing import (
     MAX_CANDIDATE_CHARS,
     Candidate,
-    Count,
-    Voice,
     answer_to,
     chosen_numbers,
     fuse,
@@ -35,6 +36,8 @@ from agentflow_planners.shared.fusing import (
     surviving,
     vote,
 )
+from agentflow_planners.shared.judging import judged
+from agentflow_planners.shared.values import Count, Frozen
 from agentflow_planners.shared.wording import question, shown
 
 CRITIC = (
@@ -51,55 +54,24 @@ EVALUATE = (
 )
 
 
-class Component(Voice):
-    """One member of a layer: what it does, with which model, and how much of it."""
-
-    type: Literal[
-        "generator",
-        "ranker",
-        "fuser",
-        "critic",
-        "verifier",
-        "unit_test_generator",
-        "unit_test_evaluator",
-    ]
-    samples: Count = 1
-    top_k: Count | None = None
-    tests: Annotated[int, Field(ge=1, le=20)] = 5
-
-
 class Tests(BaseModel):
     """Tests as a model writes them, in words."""
 
     tests: tuple[str, ...] = Field(min_length=1, max_length=20)
 
 
-class State(BaseModel):
+class State(Frozen):
     """What one layer leaves to the next."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     candidates: tuple[Candidate, ...] = ()
     tests: tuple[str, ...] = ()
 
-
-Layers = Annotated[
-    tuple[Annotated[tuple[Component, ...], Field(max_length=32)], ...],
-    Field(min_length=1, max_length=16),
-]
 
 DEFAULT: Layers = (
     (Component(type="generator", samples=10),),
     (Component(type="ranker", top_k=5),),
     (Component(type="fuser"),),
 )
-TAKEN_BY = {
-    "samples": ("generator", "fuser"),
-    "top_k": ("ranker", "unit_test_evaluator"),
-    "tests": ("unit_test_generator",),
-}
-SEVERAL = ("generator", "fuser")
-READERS = ("ranker", "fuser")  # who makes use of a critique
 
 
 @flow
@@ -134,45 +106,6 @@ async def archon(task: Task, *, layers: Layers = DEFAULT, most: Count = 32) -> R
         return Result(output=state.candidates[0].answer)
     election = await vote(tuple(candidate.answer for candidate in state.candidates))
     return Result(output=election.winner)
-
-
-def refuse_unsound(layers: Layers, most: int) -> None:
-    """Refuse an architecture that breaks a rule.
-
-    Raises:
-        InputError: It does; the message names the first layer that is wrong.
-    """
-    for place, layer in enumerate(layers):
-        problem = "it is empty" if not layer else _problem(layers, place, most)
-        if problem:
-            kinds = "".join(f" ({kind})" for kind in dict.fromkeys(item.type for item in layer))
-            raise InputError(step="archon", problem=f"layer {place + 1}{kinds}: {problem}")
-
-
-def _problem(layers: Layers, place: int, most: int) -> str:
-    """Return which rule a layer breaks; empty if none."""
-    layer, kind = layers[place], layers[place][0].type
-    after = [component.type for later in layers[place + 1 :] for component in later]
-    before = layers[place - 1][0].type if place else ""
-    made = sum(component.samples for component in layer) if kind in SEVERAL else 0
-    rules = {
-        "its members must be of one type": len({component.type for component in layer}) > 1,
-        "the first layer must be generators": place == 0 and kind != "generator",
-        "generators belong in the first layer only": place > 0 and kind == "generator",
-        f"only one {kind} may stand in a layer": len(layer) > 1 and kind not in SEVERAL,
-        "a ranker or a fuser must come after a critic": kind == "critic"
-        and not set(after) & set(READERS),
-        "a unit_test_evaluator must come right after it": kind == "unit_test_generator"
-        and after[:1] != ["unit_test_evaluator"],
-        "a unit_test_generator must come right before it": kind == "unit_test_evaluator"
-        and before != "unit_test_generator",
-        f"it makes {made} candidates, more than `most`, which is {most}": made > most,
-    }
-    for setting, kinds in TAKEN_BY.items():
-        usual = Component.model_fields[setting].default
-        is_set = any(getattr(component, setting) != usual for component in layer)
-        rules[f"a {kind} takes no `{setting}`"] = is_set and kind not in kinds
-    return next((problem for problem, is_broken in rules.items() if is_broken), "")
 
 
 @flow
@@ -213,9 +146,7 @@ async def _verified(
     task: Task, component: Component, found: tuple[Candidate, ...]
 ) -> tuple[Candidate, ...]:
     """Return the candidates that the model calls correct."""
-    verdicts = await parallel(
-        generate(_about(task, one, JUDGE), output=Verdict, **component.settings()) for one in found
-    )
+    verdicts = await parallel(judged(task, one.answer, **component.settings()) for one in found)
     passed = tuple(one for one, verdict in zip(found, verdicts, strict=True) if verdict.correct)
     note(f"{len(passed)} of {len(found)} candidates are called correct")
     if not passed:

@@ -1,8 +1,13 @@
 """Draw several answers and keep the best.
 
+Source: Cobbe et al., Training Verifiers to Solve Math Word Problems, arXiv:2110.14168, whose grader is
+  trained.
+Cost: tens of calls: samples, and a grade for each where no doc example decides.
+Needs: a sandbox for code.
+Published: none that were checked.
+
 For a function the doc examples decide, as far as there are any; for anything else the model grades each
-answer by itself. The simplest way to spend more on a task, so the one that others have to beat (see Cobbe
-et al., Training Verifiers to Solve Math Word Problems, arXiv:2110.14168, for a trained grader).
+answer by itself. The simplest way to spend more on a task, so the one that others have to beat.
 """
 
 import json
@@ -18,13 +23,13 @@ from agentflow_planners.functions.calls.examples import examples_of
 from agentflow_planners.functions.candidates import Sampling, versions
 from agentflow_planners.functions.verifying import suite_of, verified
 from agentflow_planners.shared.sampling import first_options, sample_options
-from agentflow_planners.shared.wording import question
+from agentflow_planners.shared.wording import Brief, question
 
 
 class Grade(BaseModel):
     """What a grader says of an answer."""
 
-    reason: str
+    reason: Brief
     grade: int = Field(ge=0, le=10)
 
 

@@ -1,8 +1,9 @@
 """Act by code: each turn the model writes Python that calls the tools, and sees what came of it.
 
-Source: Wang et al., Executable Code Actions Elicit Better LLM Agents, arXiv:2402.01030. Published
-figures: up to 20 points more success than actions as JSON or text on M3ToolEval. As a baseline of
-ReCode (GPT-4o mini, average of ALFWorld, ScienceWorld and WebShop): 43.9, against 47.4 for ReAct.
+Source: Wang et al., Executable Code Actions Elicit Better LLM Agents, arXiv:2402.01030.
+Cost: tens of calls: up to `turns`.
+Needs: a sandbox, tools.
+Published: average of ALFWorld, ScienceWorld and WebShop 43.9 (GPT-4o mini, as a baseline of ReCode).
 
 What differs, and why:
 - the code runs in a sandbox that reaches nothing but the tools, and calls that do not need each other
@@ -17,8 +18,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from agentflow import Message, Result, Task, flow
-from agentflow.engine.shapes import MisfitError
+from agentflow import Message, MisfitError, Result, Task, flow
 from agentflow.errors import ExpansionError, InputError, OutputError, ProgramError, ToolError
 from agentflow_planners.shared.acting import MAX_RESULT_CHARS, tools_of
 from agentflow_planners.shared.answers import fitting, python_fence, whole_answer

@@ -1,13 +1,13 @@
 """Write a competitive program as one of the Flows: alone, with a second look, a critic, or the tests.
 
 Source: Josifoski et al., Flows: Building Blocks of Reasoning and Collaborating AI, arXiv:2308.01285.
-Published figures (GPT-4, Codeforces, pass@1 in per cent before / after the model's cut-off date; the
-intervals are 5 to 12 points wide to either side):
-  code 71.8 / 26.9              plan-code 70.2 / 34.9
-  reflection 81.1 / 26.9        plan-reflection 68.5 / 31.7
-  collaboration 76.6 / 36.5     plan-collaboration 67.0 / 33.2
-  debug 84.5 / 34.8             given plan, code 82.8 / 74.5
-  debug_collaboration 84.4 / 47.5    given plan, debug_collaboration 95.4 / 80.8
+Cost: a few calls: up to 2 x max_rounds, and 1 for a plan.
+Needs: a sandbox, tests.
+Published: Codeforces pass@1 before / after the model's cut-off (GPT-4, intervals 5 to 12 points to either
+  side): code 71.8 / 26.9; reflection 81.1 / 26.9; collaboration 76.6 / 36.5; debug 84.5 / 34.8;
+  debug_collaboration 84.4 / 47.5; plan-code 70.2 / 34.9; plan-reflection 68.5 / 31.7;
+  plan-collaboration 67.0 / 33.2; given plan, code 82.8 / 74.5; given plan, debug_collaboration
+  95.4 / 80.8.
 
 What differs, and why:
 - the second look and the critic give a typed review, so its end is a value and no magic word, and the
@@ -19,9 +19,7 @@ What differs, and why:
 - programs are functions, and the visible tests are their doc examples; they run in a sandbox.
 """
 
-from typing import Annotated, Literal
-
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Literal
 
 from agentflow import Message, Result, Task, flow, generate, note
 from agentflow.errors import ExpansionError, InputError
@@ -36,9 +34,9 @@ from agentflow_planners.shared.programs import (
     with_tests,
     written,
 )
-from agentflow_planners.shared.wording import statement
+from agentflow_planners.shared.values import Count, Frozen
+from agentflow_planners.shared.wording import Brief, statement
 
-Count = Annotated[int, Field(ge=1)]
 Pattern = Literal["code", "reflection", "collaboration", "debug", "debug_collaboration"]
 Planning = Literal["none", "model", "given"]
 
@@ -56,29 +54,23 @@ Does it do what is asked for every input? Give the reason first: what is wrong, 
 Then say whether it is right."""
 
 
-class Review(BaseModel):
+class Review(Frozen):
     """What is said of a program."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    reason: str
+    reason: Brief
     is_right: bool
 
 
-class Job(BaseModel):
+class Job(Frozen):
     """What stays the same over all rounds."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     work: Work
     pattern: Pattern
     hint: str
 
 
-class Turn(BaseModel):
+class Turn(Frozen):
     """A program, and what is to be done about it; nothing when the coder is done."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     found: Tried
     problem: str = ""

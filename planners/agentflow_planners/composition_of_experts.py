@@ -1,8 +1,11 @@
 """A router in front of experts: classify the task, and give it to the expert of that category.
 
 Source: Jain et al., Composition of Experts: A Modular Compound AI System Leveraging Large Language
-Models, arXiv:2412.01868. Published figures (five open models as experts): 59.4 on Arena-Hard with 31
-billion active parameters on average, 9.06 on MT-Bench with 54 billion.
+  Models, arXiv:2412.01868.
+Cost: a few calls: votes + those of the expert.
+Needs: several models.
+Published: Arena-Hard 59.4 with 31 billion active parameters on average (five open models); MT-Bench 9.06 with
+  54 billion (five open models).
 
 What differs, and why:
 - the router is a language model that is asked a few times, not a trained classifier: there is nothing to
@@ -16,12 +19,13 @@ What differs, and why:
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from agentflow import Result, Task, flow, generate, note, plugins
+from agentflow import Result, Task, flow, generate, load_planner, note
 from agentflow.data import Data
 from agentflow.errors import InputError
 from agentflow_planners.shared.fusing import Voice, answer_to, surviving, vote
+from agentflow_planners.shared.values import Frozen
 from agentflow_planners.shared.wording import cut, question, statement
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -47,10 +51,8 @@ class Expert(Voice):
     options: dict[str, Data] = Field(default_factory=dict)
 
 
-class Route(BaseModel):
+class Route(Frozen):
     """Where a task goes: without a category, to the fallback. `share` of the replies agreed."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     category: str | None
     share: float
@@ -124,7 +126,7 @@ async def consult(task: Task, expert: Expert) -> Any:
     """Return the answer of one expert."""
     if expert.planner is None:
         return await answer_to(task, question(task), expert.settings())
-    return (await plugins.load("planner", expert.planner)(task, **expert.options)).output
+    return (await load_planner(expert.planner)(task, **expert.options)).output
 
 
 async def _classified(task: Task, categories: Mapping[str, str], router: Voice, number: int) -> str:
@@ -155,7 +157,7 @@ def _refuse_unfit(category: str, expert: Expert, task: Task) -> None:
         problem = "a planner works with the run's model; leave out the model and its settings"
     else:
         try:
-            plugins.load("planner", expert.planner).signature.bind((task,), expert.options)
+            load_planner(expert.planner).signature.bind((task,), expert.options)
         except InputError as error:
             problem = str(error)
     if problem:

@@ -1,4 +1,11 @@
-"""Answer a task with one call of the model: the baseline every planner has to beat."""
+"""Answer a task with one call of the model: the baseline every planner has to beat.
+
+Source: none.
+Cost: one call: 1.
+Needs: nothing.
+Published: HumanEval 68.3, MBPP 72.0 (GPT-3.5, as the baseline of FunCoder);
+  HumanEval 82.9, MBPP 73.5 (GPT-4, the same).
+"""
 
 from agentflow import Result, Task, flow, generate
 from agentflow.errors import ExpansionError

@@ -1,7 +1,10 @@
 """Plan as the work goes on: a DAG of tasks whose nodes become DAGs when their inputs are known.
 
-Source: Autonomous Deep Agent, arXiv:2502.07056 (Hierarchical Task DAG). It publishes no benchmark figures
-and no code; details below are read out of its abstract and descriptions, not out of a specification.
+Source: Autonomous Deep Agent, arXiv:2502.07056 (Hierarchical Task DAG), which comes without code and
+  figures; details are read out of its abstract and descriptions, not out of a specification.
+Cost: hundreds of calls: nodes x (1 + turns + checks), up to `total` nodes; tens for a task of few.
+Needs: tools.
+Published: none that were checked.
 
 What differs, and why:
 - a level is checked, and drawn up anew if need be, whenever one of its sub-tasks has ended; how often it
@@ -13,27 +16,17 @@ What differs, and why:
   and a person comes in through one that asks, or by a fork.
 """
 
-from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from agentflow import AgentflowError, Message, Result, SubTask, Task, flow, generate, note
+from agentflow import AgentflowError, Result, SubTask, Task, flow, generate, note
 from agentflow.data import Data
 from agentflow.errors import ExpansionError
-from agentflow_planners.plan_and_execute import part_of
-from agentflow_planners.shared.acting import attempt, has_effects, tools_of
-from agentflow_planners.shared.delegation import (
-    Bounds,
-    Count,
-    Crew,
-    Delegating,
-    Place,
-    crew,
-    reason_of,
-)
-from agentflow_planners.shared.plans import FORM, Draft, drafted
-from agentflow_planners.shared.wording import question, shown, tool_lines
+from agentflow_planners.shared.acting import attempt, for_planning, has_effects
+from agentflow_planners.shared.delegation import Bounds, Crew, Delegating, Place, crew, reason_of
+from agentflow_planners.shared.plans import FORM, Draft, drafted, part_of
+from agentflow_planners.shared.replies import opening
+from agentflow_planners.shared.values import Count, Frozen, Number
+from agentflow_planners.shared.wording import Brief, question, shown
 
 MAX_SHOWN_CHARS = 1_000
 
@@ -52,19 +45,15 @@ REST = (
 )
 
 
-class Verdict(BaseModel):
+class Verdict(Frozen):
     """Yes or no, and why."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    why: str
+    why: Brief
     yes: bool
 
 
-class Job(BaseModel):
+class Job(Frozen):
     """What stays the same all over one tree."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     turns: int
     revisions: int
@@ -79,7 +68,7 @@ async def htdag(
     depth: Count = 3,
     width: Count = 8,
     total: Count = 60,
-    revisions: Annotated[int, Field(ge=0)] = 2,
+    revisions: Number = 2,
 ) -> Result:
     """Carry out the task, or plan it as a DAG whose sub-tasks are treated alike when they begin.
 
@@ -112,7 +101,9 @@ async def _achieved(task: Task, job: Job, place: Place) -> Any:
     if delegating.room < 2 or await _judged(JUDGE, question(task), "Is it atomic?"):
         return await attempt(task, turns=job.turns, step="htdag")
     taken = set(task.inputs)
-    draft = await drafted(_request(task), Draft, reserved=taken, most=delegating.room)
+    draft = await drafted(
+        opening(SPLIT, for_planning(task)), Draft, reserved=taken, most=delegating.room
+    )
     async with crew() as members:
         return await _Level(task, job, delegating, draft, members).answer()
 
@@ -187,8 +178,7 @@ class _Level:
 
     async def _draw_up_anew(self, state: str) -> None:
         taken = {*self._task.inputs, *self._results, *self._at_work}
-        ask = [Message(role="system", text=SPLIT), Message(role="user", text=f"{state}\n\n{REST}")]
-        room = self._delegating.room
+        ask, room = opening(SPLIT, f"{state}\n\n{REST}"), self._delegating.room
         draft = await drafted(ask, Draft, reserved=taken, most=room)
         self._left, self._answer = list(draft.subtasks), draft.subtasks[-1].id
         self._revisions -= 1
@@ -207,18 +197,5 @@ class _Level:
         return "\n\n".join(head + "\n".join(lines) for head, lines in parts if lines)
 
 
-def _request(task: Task) -> list[Message]:
-    tools = tool_lines(tools_of(task).values())
-    told = f"\n\nThe executors have these tools:\n{tools}" if tools else ""
-    return [
-        Message(role="system", text=SPLIT),
-        Message(role="user", text=f"{question(task)}{told}"),
-    ]
-
-
 async def _judged(system: str, state: str, ask: str) -> bool:
-    said: Sequence[Message] = (
-        Message(role="system", text=system),
-        Message(role="user", text=f"{state}\n\n{ask}"),
-    )
-    return (await generate(said, output=Verdict)).yes
+    return (await generate(opening(system, f"{state}\n\n{ask}"), output=Verdict)).yes

@@ -1,9 +1,12 @@
 """Make a problem simpler again and again, solve from the simplest up, and believe only what is verified.
 
 Source: Simonds and Yoshiyama, LADDER: Self-Improving LLMs Through Recursive Problem Decomposition,
-arXiv:2503.00735. Published figures, after training on the ladder: Llama-3.2-3B 1 -> 82 % of
-undergraduate integrals; Qwen2.5-7B-R1-distill 73 % of the MIT Integration Bee, 90 % with training on the
-variants of the test problem itself.
+  arXiv:2503.00735.
+Cost: tens of calls: problems x (attempts + 1), of which there are 1 + variants + variants² + ...
+Needs: a sandbox.
+Published: undergraduate integrals 82 %, before training on the ladder 1 % (Llama-3.2-3B); MIT Integration Bee
+  73 % (Qwen2.5-7B-R1-distill, trained); MIT Integration Bee 90 % with training on variants of
+  the test problem (the same model).
 
 What differs, and why:
 - nothing is trained here: variants that were solved and verified are shown where the problem above them
@@ -16,45 +19,26 @@ What differs, and why:
 - the tree is small (3 variants, 2 levels; the authors' up to 20 and 6) since it is for one problem.
 """
 
-import ast
 import math
 import random
-import re
 import statistics
-import sys
-from typing import Annotated, Any, cast
-
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Any
 
 from agentflow import Message, Program, Result, Task, flow, generate, note, parallel, run_program
 from agentflow.errors import ExpansionError, InputError, MalformedReplyError, ProgramError
+from agentflow_planners.shared.arithmetic import arithmetic, as_python
+from agentflow_planners.shared.values import Count, Frozen, Number
 
-Count = Annotated[int, Field(ge=1)]
-
-MAX_CHARS = 500
+MAX_TOLD_CHARS = 500
 DRAWN = 64
 ENOUGH = 8
 TOLERANCE = 1e-5
 ROUNDING = 1e-7
-MAX_LEVELS = 40
-LARGEST = sys.float_info.max
-OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**"}
-SIGNS = {ast.UAdd: "+", ast.USub: "-"}
-CONSTANTS = {"x": "x", "pi": "math.pi", "e": "math.e"}
-_TRIGONOMETRIC = ("sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh")
-_OF_MATH = (*_TRIGONOMETRIC, "asinh", "acosh", "atanh", "exp", "log", "sqrt", "erf")
-FUNCTIONS = {name: f"math.{name}" for name in _OF_MATH} | {
-    "abs": "abs",
-    "ln": "math.log",
-    "arcsin": "math.asin",
-    "arccos": "math.acos",
-    "arctan": "math.atan",
-}
-
 FORM = (
     "Write expressions in x as Python does: 2*x, x**2, sqrt(x), exp(x), log(x) for the natural logarithm, "
     "sin, cos, tan, asin, acos, atan, sinh, cosh, tanh, pi. No words, no equals sign."
 )
+
 VARY = """\
 Here is an integral that is hard to solve: the integrand is {integrand}
 Write {count} integrands that are easier and of the same kind, so that solving them shows a way to solve \
@@ -79,35 +63,27 @@ def seen(x):
 return [seen(x) for x in points]"""
 
 
-class Variants(BaseModel):
+class Variants(Frozen):
     """Easier problems, as a model writes them."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     integrands: list[str]
 
 
-class Solution(BaseModel):
+class Solution(Frozen):
     """An antiderivative, as a model writes it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     antiderivative: str
 
 
-class Solved(BaseModel):
+class Solved(Frozen):
     """An integral with an antiderivative that was verified."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     integrand: str
     antiderivative: str
 
 
-class Climb(BaseModel):
+class Climb(Frozen):
     """What stays the same all over one ladder."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     depth: int
     variants: int
@@ -121,7 +97,7 @@ class Climb(BaseModel):
 async def ladder(
     task: Task,
     *,
-    depth: Annotated[int, Field(ge=0)] = 2,
+    depth: Number = 2,
     variants: Count = 3,
     attempts: Count = 3,
     low: float = -3.0,
@@ -190,7 +166,7 @@ async def solve(integrand: str, easier: list[Solved], climb: Climb) -> str | Non
             return arithmetic(given)
         said += [
             Message(role="assistant", text=Solution(antiderivative=given).model_dump_json()),
-            Message(role="user", text=WRONG.format(solution=given[:MAX_CHARS], reason=reason)),
+            Message(role="user", text=WRONG.format(solution=given[:MAX_TOLD_CHARS], reason=reason)),
         ]
     return None
 
@@ -201,7 +177,7 @@ async def verify(integrand: str, solution: str, climb: Climb) -> str:
     draw = random.Random(climb.seed)  # noqa: S311 - the points have to be the same on replay
     points = [draw.uniform(climb.low, climb.high) for _point in range(DRAWN)]
     try:
-        code = CHECK.format(integrand=_python(_read(integrand)), solution=_python(_read(solution)))
+        code = CHECK.format(integrand=as_python(integrand), solution=as_python(solution))
         seen = await run_program(Program(code=code, inputs={"points": points}), _nobody)
     except (ValueError, ProgramError) as error:
         return f"it cannot be evaluated: {error}"
@@ -214,15 +190,6 @@ async def verify(integrand: str, solution: str, climb: Climb) -> str:
         if not _is_near(slope, value, usual):
             return f"at x = {x:.4g} its slope is {slope:.6g}, not {value:.6g}"
     return ""
-
-
-def arithmetic(text: str) -> str:
-    """Return an expression in x in its plain form, without a constant of integration.
-
-    Raises:
-        ValueError: It is no arithmetic in x.
-    """
-    return ast.unparse(_read(text))
 
 
 async def _easier(integrand: str, climb: Climb, above: tuple[str, ...]) -> list[str]:
@@ -252,36 +219,3 @@ def _is_near(one: float, other: float, usual: float) -> bool:
 
 async def _nobody(call: Any) -> Any:
     raise ExpansionError(step="verify", problem=f"there is no function {call.name}")
-
-
-def _read(text: str) -> ast.expr:
-    plain = re.sub(r"\+\s*C\s*$", "", text.strip()).replace("^", "**")
-    if not plain or len(plain) > MAX_CHARS:
-        raise ValueError(f"an expression has between 1 and {MAX_CHARS} characters")
-    try:
-        body = ast.parse(plain, mode="eval").body
-    except (SyntaxError, RecursionError, MemoryError) as error:
-        raise ValueError(f"{plain!r} is no expression") from error
-    _python(body)
-    return body
-
-
-def _python(node: ast.expr, level: int = 0) -> str:
-    """Return the Python that evaluates a tree of arithmetic; numbers are floats, so none grows."""
-    if level > MAX_LEVELS:
-        raise ValueError("the expression is nested too deeply")
-    match node:
-        case ast.Constant(value=bool()):
-            pass
-        case ast.Constant(value=int() | float() as number) if abs(number) <= LARGEST:
-            return repr(float(number))
-        case ast.Name(id=name) if name in CONSTANTS:
-            return CONSTANTS[name]
-        case ast.UnaryOp(op=op, operand=operand) if type(op) in SIGNS:
-            return f"({SIGNS[cast('type[ast.UAdd]', type(op))]}{_python(operand, level + 1)})"
-        case ast.BinOp(left=left, op=op, right=right) if type(op) in OPERATORS:
-            sign = OPERATORS[cast("type[ast.Add]", type(op))]
-            return f"({_python(left, level + 1)} {sign} {_python(right, level + 1)})"
-        case ast.Call(func=ast.Name(id=name), args=[argument], keywords=[]) if name in FUNCTIONS:
-            return f"{FUNCTIONS[name]}({_python(argument, level + 1)})"
-    raise ValueError(f"{type(node).__name__} is no arithmetic in x")

@@ -1,9 +1,12 @@
 """MAP: a planner of small modules, each of which does what a part of the prefrontal cortex is said to do.
 
 Source: Webb et al., A Prefrontal Cortex-inspired Architecture for Planning in Large Language Models,
-arXiv:2310.00194. Published figures (GPT-4, the authors' repository): Tower of Hanoi with 3 disks 74.2 %
-of problems solved (five runs from 66.7 to 83.3); in graph traversal, Valuepath 100 against 54.9 for Tree
-of Thoughts, Detour 85.4 against 33.2, RewardReval 47.7 against 36.4.
+  arXiv:2310.00194.
+Cost: hundreds of calls: 1 + moves x up to (width + width² + ...) proposals and estimates.
+Needs: nothing.
+Published: Tower of Hanoi with 3 disks 74.2 % (GPT-4, five runs from 66.7 to 83.3); Valuepath 100, Tree of
+  Thoughts 54.9 (GPT-4); Detour 85.4, Tree of Thoughts 33.2 (GPT-4); RewardReval 47.7, Tree of Thoughts
+  36.4 (GPT-4).
 
 The task decomposer writes subgoals. For the one in turn, a tree is searched before every move: the actor
 proposes moves, the monitor refuses those that break a rule and says why, the predictor gives the states
@@ -17,28 +20,17 @@ What differs, and why:
 - a move to a state that was there before counts only if there is no other, against running in circles.
 """
 
-import json
-import re
-from typing import Annotated, Any
-
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import Field
 
 from agentflow import Message, Result, Task, flow, generate, note, parallel
-from agentflow.errors import ExpansionError, InputError, MalformedReplyError
+from agentflow.errors import ExpansionError, MalformedReplyError
+from agentflow_planners.shared.domains import Domain, given_problem
+from agentflow_planners.shared.replies import opening
+from agentflow_planners.shared.values import Count, Frozen, Number
 from agentflow_planners.shared.wording import cut
 
-Count = Annotated[int, Field(ge=1)]
-
-PEGS = TypeAdapter(list[list[int]])
 MAX_SHOWN_CHARS = 200
 MAX_TOLD_STATES = 20
-HANOI = """\
-Disks lie on pegs A, B, C and so on; a larger number is a larger disk. A state is a list of pegs, each a \
-list of its disks from the bottom to the top, such as [[3, 2], [], [1]]. One disk is moved at a time, \
-the top one of its peg, and never onto a smaller one. A move is written: Move 1 from C to B"""
-GRAPH = """\
-A state is the name of a place. From each place one can only go to the places listed for it: {graph}
-A move is written: Go to NAME"""
 DECOMPOSE = """\
 Give up to {most} states, in order, through which to go from the start to the goal, so that each is \
 easier to reach than the whole. Give none if the goal is near."""
@@ -46,84 +38,6 @@ ACT = (
     "Propose {width} different moves that each are allowed in this state and lead towards the goal."
 )
 EVALUATE = "Estimate the smallest number of moves from this state to the goal."
-
-
-class Frozen(BaseModel):
-    """A value that a model writes, or that a step takes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Hanoi(Frozen):
-    """The rules of the Tower of Hanoi; a state is JSON: pegs of disks, bottom first."""
-
-    disks: int
-    pegs: int
-    rules: str = HANOI
-
-    def state(self, text: str) -> str:
-        """Return a state in its one form.
-
-        Raises:
-            ValueError: It is none; the message says why.
-        """
-        pegs = PEGS.validate_json(text, strict=True)
-        disks = sorted(disk for peg in pegs for disk in peg)
-        if len(pegs) != self.pegs or disks != list(range(1, self.disks + 1)):
-            raise ValueError(f"there are {self.pegs} pegs, and disks 1 to {self.disks}, each once")
-        if any(peg != sorted(peg, reverse=True) for peg in pegs):
-            raise ValueError("a larger disk lies on a smaller one")
-        return json.dumps(pegs)
-
-    def after(self, state: str, move: str) -> str:
-        """Return the state after a move.
-
-        Raises:
-            ValueError: It breaks a rule; the message says which.
-        """
-        said = re.fullmatch(
-            r"move (?:disk )?(\d{1,9}) from ([a-z]) to ([a-z])\.?", move.strip(), re.I
-        )
-        if said is None:
-            raise ValueError("a move is written: Move 1 from C to B")
-        disk, source, target = (
-            int(said[1]),
-            *(ord(peg.upper()) - ord("A") for peg in said.group(2, 3)),
-        )
-        pegs = PEGS.validate_json(state)
-        if max(source, target) >= len(pegs) or source == target:
-            raise ValueError(f"it takes two different pegs of {len(pegs)}")
-        if pegs[source][-1:] != [disk]:
-            raise ValueError(f"disk {disk} is not the top one of peg {said[2].upper()}")
-        if pegs[target] and pegs[target][-1] < disk:
-            raise ValueError(f"disk {pegs[target][-1]} on peg {said[3].upper()} is smaller")
-        pegs[target].append(pegs[source].pop())
-        return json.dumps(pegs)
-
-
-class Graph(Frozen):
-    """Places and the ways between them; a state is a place."""
-
-    ways: dict[str, tuple[str, ...]]
-    rules: str
-
-    def state(self, text: str) -> str:
-        """Return a state in its one form; see `Hanoi.state`."""
-        if text not in self.ways:
-            raise ValueError(f"there is no place {cut(text, MAX_SHOWN_CHARS)!r}")
-        return text
-
-    def after(self, state: str, move: str) -> str:
-        """Return the state after a move; see `Hanoi.after`."""
-        place = re.sub(r"^go to ", "", move.strip(), flags=re.I)
-        if place not in self.ways[state]:
-            raise ValueError(
-                f"from {state} one can go to: {', '.join(self.ways[state]) or 'nowhere'}"
-            )
-        return self.state(place)
-
-
-Domain = Hanoi | Graph
 
 
 class Search(Frozen):
@@ -169,8 +83,8 @@ async def map_planner(
     moves: Count = 20,
     depth: Count = 2,
     width: Count = 2,
-    revisions: Annotated[int, Field(ge=0)] = 10,
-    subgoals: Annotated[int, Field(ge=0)] = 3,
+    revisions: Number = 10,
+    subgoals: Number = 3,
 ) -> Result:
     """Find moves from the input `start` to the input `goal`; the answer is the list of moves.
 
@@ -188,7 +102,7 @@ async def map_planner(
         ExpansionError: The goal is not reached, or the actor proposes no valid move.
         ModelError: A call failed for good.
     """
-    domain, start, goal = _problem(task)
+    domain, start, goal = given_problem(task, step="map_planner")
     wanted = await decompose(domain, start, goal, subgoals) if subgoals else []
     targets = [*dict.fromkeys(wanted), goal]
     made: list[str] = []
@@ -261,7 +175,7 @@ async def propose(search: Search, state: str) -> list[Option]:
     """Return up to `width` valid moves: the actor proposes, the monitor refuses with the reason."""
     before = "; ".join(search.visited[-MAX_TOLD_STATES:])
     ask = f"State: {state}\nGoal: {search.target}\nStates so far: {before}\n{ACT.format(width=search.width)}"
-    said = [Message(role="system", text=search.domain.rules), Message(role="user", text=ask)]
+    said = opening(search.domain.rules, ask)
     valid: dict[str, Option] = {}
     for _attempt in range(search.revisions + 1):
         try:
@@ -298,22 +212,3 @@ def _monitored(domain: Domain, state: str, moves: list[str], valid: dict[str, Op
         else:
             valid.setdefault(reached, Option(move=move.strip(), state=reached))
     return refused
-
-
-def _problem(task: Task) -> tuple[Domain, str, str]:
-    start, goal = (_text(task.inputs.get(name)) for name in ("start", "goal"))
-    ways: Any = task.inputs.get("graph")
-    try:
-        if ways is None:
-            pegs = PEGS.validate_json(start, strict=True)
-            domain: Domain = Hanoi(disks=sum(map(len, pegs)), pegs=len(pegs))
-        else:
-            domain = Graph(ways=ways, rules=GRAPH.format(graph=_text(ways)))
-        return domain, domain.state(start), domain.state(goal)
-    except ValueError as error:
-        problem = f"`start`, `goal` or `graph` cannot be read: {' '.join(str(error).split())}"
-        raise InputError(step="map_planner", problem=problem) from error
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, default=str)

@@ -1,5 +1,10 @@
 """Do what the environment itself says solves it: no planner, but the ceiling that planners are held to.
 
+Source: none.
+Cost: one call: not even that, since it asks no model.
+Needs: an environment.
+Published: none that were checked.
+
 Owns nothing but the order: the walkthrough is asked for as a step, and performed through the task's
 ordinary tools, so that its run reads like any other. It asks no model. Where even the oracle fails, the
 environment's solution, its step limit or our binding is wrong, and no planner's failure there counts.
@@ -8,8 +13,7 @@ environment's solution, its step limit or our binding is wrong, and no planner's
 from collections.abc import Mapping
 from typing import Any
 
-from agentflow import Result, Task, Tool, flow, note
-from agentflow.environments import ActionTool, Move, NamedEnvironment
+from agentflow import ActionTool, Move, NamedEnvironment, Result, Task, Tool, flow, note
 from agentflow.errors import EpisodeOverError, ExpansionError
 from agentflow_planners.shared.acting import tools_of
 

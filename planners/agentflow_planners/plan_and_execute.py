@@ -1,8 +1,10 @@
 """Plan first, then carry the plan out: sub-tasks with dependencies, each done by an executor with tools.
 
-Source: Wang et al., Plan-and-Solve Prompting, arXiv:2305.04091. Published figures (zero-shot,
-text-davinci-003): GSM8K 59.3 with PS+, against 56.4 for zero-shot chain of thought; average of six
-arithmetic sets 76.7 against 70.4.
+Source: Wang et al., Plan-and-Solve Prompting, arXiv:2305.04091.
+Cost: tens of calls: plans x (1 + sub-tasks x turns).
+Needs: tools.
+Published: average of six arithmetic sets 76.7, zero-shot chain of thought 70.4 (text-davinci-003, secondary
+  source).
 
 What differs, and why:
 - the paper plans and solves in one reply; here the plan is a typed DAG that the engine runs, so
@@ -11,18 +13,15 @@ What differs, and why:
   once more, with what is known by then. Which results a new plan is told of never depends on timing.
 """
 
-from typing import Annotated
-
-from pydantic import BaseModel, ConfigDict, Field
-
 from agentflow import Message, Plan, Result, SubTask, Task, flow, note, run_plan
 from agentflow.data import Data
 from agentflow.errors import ExpansionError
-from agentflow_planners.shared.acting import SETBACKS, attempt, tools_of
-from agentflow_planners.shared.plans import FORM, Draft, checked, drafted, in_order
-from agentflow_planners.shared.wording import question, shown, tool_lines
+from agentflow_planners.shared.acting import SETBACKS, attempt, for_planning
+from agentflow_planners.shared.plans import FORM, Draft, checked, drafted, in_order, part_of
+from agentflow_planners.shared.replies import opening
+from agentflow_planners.shared.values import Count, Frozen, Number
+from agentflow_planners.shared.wording import shown
 
-Count = Annotated[int, Field(ge=1)]
 MAX_SHOWN_CHARS = 1_000
 
 SYSTEM = f"Split a task into sub-tasks that others carry out. {FORM}"
@@ -32,10 +31,8 @@ AGAIN = (
 )
 
 
-class Outcome(BaseModel):
+class Outcome(Frozen):
     """What became of the sub-tasks of one plan: results, and why the others have none."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     results: dict[str, Data]
     failures: dict[str, str]
@@ -43,7 +40,7 @@ class Outcome(BaseModel):
 
 @flow
 async def plan_and_execute(
-    task: Task, *, turns: Count = 8, most: Count = 8, replans: Annotated[int, Field(ge=0)] = 1
+    task: Task, *, turns: Count = 8, most: Count = 8, replans: Number = 1
 ) -> Result:
     """Plan the task, carry out the plan, and plan the rest again when a sub-task fails.
 
@@ -107,21 +104,8 @@ async def execute(task: Task, turns: int) -> Result:
     return Result(output=await attempt(task, turns=turns, step="execute"))
 
 
-def part_of(task: Task, subtask: SubTask, needed: dict[str, Data], *, is_last: bool) -> Task:
-    """Return a sub-task as a task: with the whole's inputs, and the answer's shape if it is the last."""
-    return Task(
-        goal=subtask.goal,
-        inputs={**task.inputs, **needed},
-        tools=task.tools,
-        output_schema=task.output_schema if is_last else None,
-        context=f"This is a part of: {task.goal}\n{task.context}".strip(),
-    )
-
-
 def _request(task: Task, done: dict[str, Data], failures: dict[str, str]) -> list[Message]:
-    parts = [question(task)]
-    if tools := tool_lines(tools_of(task).values()):
-        parts.append(f"The executors have these tools:\n{tools}")
+    parts = [for_planning(task)]
     if done:
         known = (f"{name}: {shown(value, MAX_SHOWN_CHARS)}" for name, value in done.items())
         parts.append("These results are there:\n" + "\n".join(known))
@@ -129,8 +113,7 @@ def _request(task: Task, done: dict[str, Data], failures: dict[str, str]) -> lis
         lost = (f"{name}: {reason}" for name, reason in failures.items())
         parts.append("These sub-tasks failed:\n" + "\n".join(lost))
         parts.append(AGAIN)
-    ask = Message(role="user", text="\n\n".join(parts))
-    return [Message(role="system", text=SYSTEM), ask]
+    return opening(SYSTEM, "\n\n".join(parts))
 
 
 def _sorted(found: dict[str, Data], plan: Plan) -> dict[str, Data]:

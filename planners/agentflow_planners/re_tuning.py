@@ -1,9 +1,11 @@
 """Solve a problem by calling oneself on smaller instances, each in a context of its own.
 
-Source: Pasewark et al., Re-Tuning: Overcoming the Compositionality Limits of Large Language Models
-with Recursive Tuning, arXiv:2407.04787. Its abstract gives no figures: it claims higher accuracy than
-training without recursion on integer addition, dynamic programming and parity, above all on longer
-problems than seen, with less memory.
+Source: Pasewark et al., Re-Tuning: Overcoming the Compositionality Limits of Large Language Models with
+  Recursive Tuning, arXiv:2407.04787.
+Cost: tens of calls: a reply for every instance and for every line of calls in it, up to `total`
+  instances.
+Needs: nothing.
+Published: none that were checked.
 
 What differs, and why:
 - the paper trains the model to write calls; here words do, and `rules` with worked examples can: every
@@ -15,8 +17,6 @@ What differs, and why:
 
 import re
 
-from pydantic import BaseModel, ConfigDict
-
 from agentflow import Message, Result, Task, flow, generate, note, parallel
 from agentflow.data import Data
 from agentflow.errors import ExpansionError
@@ -24,12 +24,12 @@ from agentflow_planners.shared.answers import final_answer, wanted_form
 from agentflow_planners.shared.delegation import (
     FAILURES,
     Bounds,
-    Count,
     Delegating,
     Place,
     not_smaller,
     reason_of,
 )
+from agentflow_planners.shared.values import Count, Frozen
 from agentflow_planners.shared.wording import shown, statement
 
 MAX_SUBSTITUTED_CHARS = 2_000
@@ -45,19 +45,15 @@ SMALLEST = "Solve the problem at once."
 ON = "The calls are solved. Go on from there."
 
 
-class Job(BaseModel):
+class Job(Frozen):
     """What stays the same all over one tree."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     rules: str
     bounds: Bounds
 
 
-class Solved(BaseModel):
+class Solved(Frozen):
     """The solution of one instance, and how much of what it was allowed it did not use."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     answer: Data
     unused: int

@@ -1,9 +1,13 @@
 """Reason and act by turns: the model asks for tools until it has the answer.
 
 Source: Yao et al., ReAct: Synergizing Reasoning and Acting in Language Models, arXiv:2210.03629.
-Here the acting goes through the model's own tool calling instead of text that has to be parsed, and
-independent calls of one turn run in parallel. Published figures (few-shot, PaLM-540B): ALFWorld
-71 % success, WebShop 40 % success; HotpotQA 27.4 exact match.
+Cost: tens of calls: up to `turns`.
+Needs: tools.
+Published: ALFWorld 34 points of success more than imitation and reinforcement learning; WebShop 10 points
+  more; average of ALFWorld, ScienceWorld and WebShop 47.4 (GPT-4o mini, as the baseline of ReCode).
+
+The acting goes through the model's own tool calling instead of text that has to be parsed, and independent
+calls of one turn run in parallel.
 """
 
 from agentflow import Message, Result, Task, flow

@@ -1,7 +1,9 @@
 """Write something long step by step: a recurrence whose state is in words.
 
 Source: Zhou et al., RecurrentGPT: Interactive Generation of (Arbitrarily) Long Text, arXiv:2305.13304.
-No figures are given here: the paper's evaluation is by human preference.
+Cost: a few calls: 2 x paragraphs.
+Needs: nothing.
+Published: none that were checked.
 
 A step gets the short-term memory, the paragraph before, the chosen plan, and the archived paragraphs
 nearest to that plan; it gives the next paragraph, the short-term memory rewritten, and several plans
@@ -18,17 +20,17 @@ What differs, and why:
 - the reader that chooses does not rewrite the paragraph, only the plan.
 """
 
-from collections.abc import Callable
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
-from agentflow import Message, Result, Task, ask, flow, generate, note
-from agentflow.errors import ExpansionError, InputError
+from agentflow import Result, Task, ask, flow, note
+from agentflow.errors import InputError
 from agentflow_planners.shared.memory import Edit, Memory, edit_memory, given_memory
-from agentflow_planners.shared.wording import cut, statement
+from agentflow_planners.shared.replies import opening, sound
+from agentflow_planners.shared.values import Count, Frozen, Number
+from agentflow_planners.shared.wording import Brief, cut, statement
 
-Count = Annotated[int, Field(ge=1)]
 Text = Annotated[str, Field(min_length=1)]
 Chooser = Literal["model", "person", "first"]
 
@@ -36,7 +38,6 @@ STEP = "recurrent_gpt"
 SUMMARY, PREVIOUS = "short-term memory", "previous paragraph"
 MAX_SHOWN_CHARS = 2_000
 MAX_TASK_CHARS = 8_000
-ATTEMPTS = 3
 
 OPEN = """\
 Begin a long text. Give its first paragraph, a short-term memory (what whoever writes on has to know, in \
@@ -50,37 +51,28 @@ You read along with a text that is being written. Choose the plan that makes the
 consistent next paragraph, by its number, and write it down, made better where it can be."""
 
 
-class Written(BaseModel):
+class Written(Frozen):
     """What a step gives."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     paragraph: Text
     memory: Text
     plans: tuple[Text, ...]
 
 
-class Choice(BaseModel):
+class Choice(Frozen):
     """The number of a plan, counted from 1, and the plan as it is to be followed."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     number: int
-    plan: str
+    plan: Brief
 
 
-class State(BaseModel):
+class State(Frozen):
     """What goes from one step to the next: all there is to know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     memory: Memory
     plans: tuple[str, ...] = ()
     plan: str = ""
-    count: Annotated[int, Field(ge=0)] = 0
-
-
-Reply = TypeVar("Reply", Written, Choice)
+    count: Number = 0
 
 
 @flow
@@ -89,7 +81,7 @@ async def recurrent_gpt(
     *,
     paragraphs: Count = 6,
     plans: Annotated[int, Field(ge=1, le=10)] = 3,
-    recalled: Annotated[int, Field(ge=0)] = 2,
+    recalled: Number = 2,
     room: Annotated[int, Field(ge=200)] = 3_000,
     chooser: Chooser = "model",
 ) -> Result:
@@ -132,7 +124,7 @@ async def write(system: str, prompt: str, plans: int) -> Written:
     def problem(said: Written) -> str:
         return "" if len(said.plans) == plans else f"give {plans} plans, not {len(said.plans)}"
 
-    return await _sound(system, prompt, Written, problem)
+    return await sound(opening(system, prompt), Written, problem, step=STEP)
 
 
 @flow
@@ -150,28 +142,9 @@ async def choose(told: str, remembered: str, plans: tuple[str, ...], chooser: Ch
         return "" if 1 <= said.number <= len(plans) else f"there is no plan {said.number}"
 
     prompt = f"The task:\n{told}\n\nRemembered:\n{remembered}\n\nPlans:\n{listed}"
-    choice = await _sound(CHOOSE, prompt, Choice, problem)
+    choice = await sound(opening(CHOOSE, prompt), Choice, problem, step=STEP)
     note(f"plan {choice.number} of {len(plans)}")
     return cut(choice.plan.strip() or plans[choice.number - 1], MAX_SHOWN_CHARS)
-
-
-async def _sound(
-    system: str, prompt: str, kind: type[Reply], problem: Callable[[Reply], str]
-) -> Reply:
-    """Return a reply that has nothing wrong with it; the model hears of what is, up to 3 attempts."""
-    said = [
-        Message(role="system", text=system),
-        Message(role="user", text=prompt),
-    ]
-    wrong = ""
-    for _attempt in range(ATTEMPTS):
-        reply = await generate(said, output=kind)
-        wrong = problem(reply)
-        if not wrong:
-            return reply
-        again = Message(role="user", text=f"That does not work: {wrong}. Send it corrected.")
-        said += [Message(role="assistant", text=reply.model_dump_json()), again]
-    raise ExpansionError(step=STEP, problem=f"nothing sound in {ATTEMPTS} attempts: {wrong}")
 
 
 async def _remembered(state: State, written: Written, number: int) -> State:

@@ -1,8 +1,10 @@
 """Try, evaluate, say in words what went wrong, and try again with these words in mind.
 
 Source: Shinn et al., Reflexion: Language Agents with Verbal Reinforcement Learning, arXiv:2303.11366.
-Published figures: HumanEval pass@1 91.0 with GPT-4 against 80.1 for one try; ALFWorld 130 of 134 tasks.
-As a baseline of FunCoder: HumanEval 69.5, MBPP 72.5 with GPT-3.5 (68.3 and 72.0 for one try).
+Cost: tens of calls: trials x (attempt + judgement + lesson), and 1 for tests of code.
+Needs: a sandbox for code.
+Published: HumanEval 91.0, MBPP 77.1 (GPT-4, as a baseline of FunCoder); HumanEval 69.5, MBPP 72.5
+  (GPT-3.5, the same).
 
 What differs, and why:
 - the evaluator never sees the truth. Code runs on its doc examples and on tests that the model made
@@ -15,13 +17,10 @@ What differs, and why:
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol
-
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Any, Protocol
 
 from agentflow import Message, Result, Task, flow, generate, note
 from agentflow.errors import ExpansionError, MalformedReplyError
-from agentflow_planners.cot import thinking
 from agentflow_planners.functions.asking import tests_asked
 from agentflow_planners.functions.assignment import Assignment, is_code_task
 from agentflow_planners.functions.calls.examples import examples_of
@@ -36,28 +35,16 @@ from agentflow_planners.functions.candidates import (
 from agentflow_planners.functions.verifying import Suite, suite_of, verified
 from agentflow_planners.shared.acting import SYSTEM, act, tools_of
 from agentflow_planners.shared.answers import final_answer, whole_answer
+from agentflow_planners.shared.judging import MAX_ANSWER_CHARS, judged
+from agentflow_planners.shared.thinking import thinking
+from agentflow_planners.shared.values import Count, Number
 from agentflow_planners.shared.wording import happened, question, shown, statement
 
-Count = Annotated[int, Field(ge=1)]
-
 MAX_TOLD = 5
-MAX_ANSWER_CHARS = 8_000
 
-JUDGE = """\
-Here is an answer to a task. Look for what is wrong with it: check each step and each condition of the \
-task yourself. Give the reason first, then whether the answer is correct."""
 REFLECT = """\
 In two or three sentences: what went wrong, and what is to be done differently next time? Do not solve \
 the task now."""
-
-
-class Verdict(BaseModel):
-    """What the model says of its own answer."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    reason: str
-    correct: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +71,7 @@ async def reflexion(
     *,
     trials: Count = 4,
     memory: Count = 3,
-    tests: Annotated[int, Field(ge=0)] = 6,
+    tests: Number = 6,
     turns: Count = 12,
 ) -> Result:
     """Try up to `trials` times, each time with what was learnt from the failures before.
@@ -144,7 +131,7 @@ class _InWords:
             answer = await self._answer(task)
         except (ExpansionError, MalformedReplyError) as error:
             return Attempt(None, 0.0, error.problem, has_answer=False)
-        verdict = await _judged(self._task, answer)
+        verdict = await judged(self._task, answer)
         return Attempt(answer, float(verdict.correct), verdict.reason)
 
     async def _answer(self, task: Task) -> Any:
@@ -158,11 +145,6 @@ class _InWords:
             start, tools, turns=self._turns, step="reflexion", effects=self._effects
         )
         return await whole_answer(task, said, text)
-
-
-async def _judged(task: Task, answer: Any) -> Verdict:
-    proposed = f"Proposed answer:\n{shown(answer, MAX_ANSWER_CHARS)}"
-    return await generate(f"{JUDGE}\n\n{statement(task)}\n\n{proposed}", output=Verdict)
 
 
 def _with_lessons(task: Task, lessons: Sequence[str]) -> Task:
@@ -211,7 +193,7 @@ class _InCode:
 
     async def _evaluated(self, candidate: Candidate) -> tuple[float, str]:
         if not self._suite.examples:
-            verdict = await _judged(self._task, candidate.source)
+            verdict = await judged(self._task, candidate.source)
             return float(verdict.correct), verdict.reason
         (problems,) = await verified([candidate], self._suite)
         told = [problem for problem in problems if problem]

@@ -1,8 +1,11 @@
 """Self-consistency: many chains of thought side by side, and the answer that most of them come to.
 
 Source: Wang et al., Self-Consistency Improves Chain of Thought Reasoning in Language Models,
-arXiv:2203.11171. Published figures (40 samples, PaLM 540B): GSM8K 74.4 against 56.5 for one greedy
-chain; AQuA +12.2 points, SVAMP +11.0, StrategyQA +6.4, ARC-challenge +3.9.
+  arXiv:2203.11171.
+Cost: tens of calls: up to `samples`, fewer with `wave`.
+Needs: nothing.
+Published: GSM8K 17.9 points more than one chain; SVAMP 11.0 more; AQuA 12.2 more; StrategyQA 6.4 more;
+  ARC-challenge 3.9 more.
 
 What differs, and why:
 - answers are compared as values: 18, 18.0 and "$18." are one answer, true is not 1, and the order of an
@@ -15,27 +18,21 @@ What differs, and why:
 """
 
 import random
-import re
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
-from decimal import Context
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from agentflow import BranchFailure, Result, Task, flow, note, parallel
 from agentflow.errors import BudgetExceededError, ExpansionError, MalformedReplyError
-from agentflow_planners.cot import Worked, reasoned
 from agentflow_planners.functions.consensus import cannot_be_caught
 from agentflow_planners.shared.sampling import sample_options
+from agentflow_planners.shared.thinking import Worked, reasoned
+from agentflow_planners.shared.values import Count
+from agentflow_planners.shared.votes import ballots
 
-Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 NO_VOTE = (ExpansionError, MalformedReplyError, BudgetExceededError)
-NINE_DIGITS = Context(prec=9)
-MAX_AMOUNT_CHARS = 40
-_AMOUNT = re.compile(r"[$€£]?\s*(-?[\d,]*\.?\d+)\s*%?\.?")
 
 
 @flow
@@ -85,45 +82,6 @@ async def chain(
 ) -> Any:
     """Come to an answer by one chain of thought, the `number`-th sample."""
     return await reasoned(task, examples, **await sample_options(number, temperature))
-
-
-@dataclass(frozen=True, slots=True)
-class Ballot:
-    """One answer, as it was first given, and the numbers of the chains that came to it."""
-
-    answer: Any
-    voters: tuple[int, ...]
-
-
-def ballots(answers: Sequence[Any]) -> list[Ballot]:
-    """Return the different answers, most votes first, then in the order of their first vote."""
-    voters: dict[Hashable, list[int]] = {}
-    for number, answer in enumerate(answers):
-        voters.setdefault(same_key(answer), []).append(number)
-    found = [Ballot(answers[numbers[0]], tuple(numbers)) for numbers in voters.values()]
-    return sorted(found, key=lambda ballot: -len(ballot.voters))
-
-
-def same_key(value: Any) -> Hashable:
-    """Return what two answers have in common exactly when they are the same answer.
-
-    Numbers are equal by value to nine digits, also as text with a currency or per cent sign; other
-    text is compared without regard to case, spaces and a full stop at the end.
-    """
-    if isinstance(value, bool) or value is None:
-        return ("constant", value)
-    if isinstance(value, int | float):
-        return ("number", str(NINE_DIGITS.create_decimal(value).normalize(NINE_DIGITS)))
-    if isinstance(value, str):
-        amount = _AMOUNT.fullmatch(value.strip()) if len(value) <= MAX_AMOUNT_CHARS else None
-        if amount:
-            return same_key(float(amount[1].replace(",", "")))
-        return ("text", " ".join(value.split()).rstrip(".").casefold())
-    if isinstance(value, list | tuple):
-        return ("list", tuple(same_key(item) for item in value))
-    if isinstance(value, dict):
-        return ("object", frozenset((name, same_key(item)) for name, item in value.items()))
-    return ("other", repr(value))
 
 
 def _sort_in(outcome: Any, answers: list[Any], failures: list[Exception]) -> None:

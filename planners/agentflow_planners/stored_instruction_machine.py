@@ -1,8 +1,13 @@
 """A stored-instruction computer: a model, an associative memory, and nothing else that thinks.
 
 Source: Schuurmans, Memory Augmented Large Language Models are Computationally Universal,
-arXiv:2301.04589. The paper reports no benchmark: it shows that a fixed model with such a memory
-simulates a universal Turing machine, by checking each of its finitely many prompts once.
+  arXiv:2301.04589.
+Cost: tens of calls: as many as there are different prompts, however many cycles.
+Needs: nothing.
+Published: none that were checked.
+
+The paper shows that a fixed model with such a memory simulates a universal Turing machine, by checking each
+of its finitely many prompts once.
 
 A cycle: take the prompt stored under the label that `op` names, put values in for `@[name]` (innermost
 first, so that `@[@[i]]` is the cell that `i` points to), ask the model, and carry out the assignments
@@ -19,19 +24,15 @@ What differs, and why:
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from agentflow import Message, Result, Task, flow, generate, note
 from agentflow.errors import ExpansionError, InputError
 from agentflow_planners.shared.sampling import first_options
-
-Count = Annotated[int, Field(ge=1)]
-Rules = Mapping[
-    str, Mapping[str, tuple[str, int, str]]
-]  # state, symbol: (written, move, next state)
+from agentflow_planners.shared.values import Count, Frozen
 
 STEP = "stored_instruction_machine"
 OP, HALT = "op", "halt"
@@ -39,7 +40,6 @@ MAX_NESTING = 8
 MAX_PROMPT_CHARS = 20_000
 MAX_LOCAL_TOKENS = 80
 SAID_CHARS = 120
-COPY = "Copy the line that begins with the symbol, nothing else."
 
 _ADDRESS = re.compile(r"@\[([^\[\]@]*)\]")
 _ASSIGNMENT = re.compile(
@@ -48,10 +48,8 @@ _ASSIGNMENT = re.compile(
 _STORED = TypeAdapter(dict[str, str])
 
 
-class Assignment(BaseModel):
+class Assignment(Frozen):
     """One assignment of a reply; `is_indirect` means the cell that `name` points to."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     is_indirect: bool
@@ -134,24 +132,6 @@ def assignments(text: str) -> tuple[Assignment, ...]:
     if not any(each.name == OP and not each.is_indirect for each in found):
         raise ExpansionError(step=STEP, problem=f"no next label: {line[:SAID_CHARS]!r}")
     return tuple(found)
-
-
-def turing_memory(
-    rules: Rules, tape: Sequence[str], *, state: str, head: int = 0
-) -> dict[str, str]:
-    """Return a Turing machine as memory: a prompt for each state, a cell for each symbol of the tape."""
-    prompts = {name: _state_prompt(row) for name, row in rules.items()}
-    written = {str(place): symbol for place, symbol in enumerate(tape)}
-    return prompts | written | {OP: state, "i": str(head)}
-
-
-def _state_prompt(row: Mapping[str, tuple[str, int, str]]) -> str:
-    moves = {1: "i += 1", -1: "i -= 1"}
-    lines = "\n".join(
-        f'case {symbol}: %[i] = "{written}"; {moves[move]}; {OP} = "{following}"'
-        for symbol, (written, move, following) in row.items()
-    )
-    return f"{COPY}\n{lines}\n\nsymbol: @[@[i]]\ncase @[@[i]]:"
 
 
 class _Machine:

@@ -1,8 +1,10 @@
 """Try a function directly, verify it, and divide it only when that fails.
 
-Source: PaT: Planning-after-Trial, ACL 2026, arXiv:2605.07248. Published figures (Qwen3-8B, average of
-HumanEval, HumanEval+, MBPP and MBPP+): 85.58 at 5.0 times the cost of one call, against 83.82 at 9.4
-times for FunCoder.
+Source: PaT: Planning-after-Trial, ACL 2026, arXiv:2605.07248.
+Cost: tens of calls: up to `tries`, and as many as `funcoder` where these do not agree.
+Needs: a sandbox.
+Published: average of HumanEval, HumanEval+, MBPP and MBPP+ 85.58 at 5.00 times the cost of one call, FunCoder
+  83.82 at 9.43 times (Qwen3-8B).
 
 What differs: versions are drawn a few at a time and no more than needed. A version is accepted once it
 passes every doc example and leads the other groups by `lead` votes, or cannot be caught any more; the
@@ -11,7 +13,6 @@ when the function is divided after all.
 """
 
 from agentflow import Result, Task, flow, note
-from agentflow_planners.funcoder import Policy, Written, divide, mended, verdict
 from agentflow_planners.functions.assignment import Assignment
 from agentflow_planners.functions.candidates import (
     Candidate,
@@ -23,6 +24,7 @@ from agentflow_planners.functions.candidates import (
 )
 from agentflow_planners.functions.choosing import Court, Decision, Judging
 from agentflow_planners.functions.consensus import cannot_be_caught
+from agentflow_planners.functions.dividing import Policy, Written, divide, mended, verdict
 
 
 @flow

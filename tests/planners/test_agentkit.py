@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from agentflow_planners.agentkit import PromptNode, agentkit
 
-from agentflow import Runner, Task, tool
-from agentflow.errors import ExpansionError, GraphError, ModelRequestError
+from agentflow import Runner, Task
+from agentflow.errors import ExpansionError, GraphError, InputError, ModelRequestError
 from tests.parts import Scripted
 from tests.planners.scripts import Acting, Meeting, notes_of, solved
 
@@ -42,13 +42,13 @@ async def test_what_a_node_needs_comes_as_questions_and_answers_and_the_rest_doe
     journal: str,
 ) -> None:
     graph = (
-        node("end", "End it.", "plan", "look", after=("wait",)),
         node("look", "Look at $db.task.inputs.boat$ and $db.depth."),
         node("wait", "Wait."),
         node("plan", "Plan it."),
+        node("end", "End it.", "plan", "look", after=("wait",)),
     )
     model = Acting(replies(Look="a boat", Wait="waited", Plan="row", End="across"))
-    options: dict[str, Any] = {"graph": graph, "answer": "end", "db": {"depth": {"m": 3}}}
+    options: dict[str, Any] = {"graph": graph, "db": {"depth": {"m": 3}}}
     result = await solved(agentkit, model, TASK, journal=journal, **options)
     assert result.output.output == "across"
     assert turns(model, "End") == [
@@ -73,8 +73,8 @@ async def test_nodes_that_do_not_depend_on_each_other_are_asked_side_by_side(jou
         ((node("a", "A", "z"),), "'z' -> 'a': there is no node 'z'"),
         ((node("a", "A", "b"), node("b", "B", after=("a",))), "in a circle: a -> b -> a"),
         ((node("a", "A"), node("a", "B")), "give at least one node, and each its own key"),
-        ((node("a", "A", tool="row"),), "node 'a' calls 'row': name it in the task's `tools`"),
-        ((node("a", "See $db.sky.blue"),), r"node 'a': nothing is at \$db.sky.blue"),
+        ((node("a/b", "A"),), "each its own key, without `/`"),
+        ((node("a", "See $db.sky.blue"),), r"a: input: nothing is at \$db.sky.blue"),
         ((), "give at least one node"),
     ],
 )
@@ -82,7 +82,7 @@ async def test_a_graph_that_cannot_be_evaluated_is_an_error_and_nothing_is_asked
     graph: tuple[dict[str, Any], ...], problem: str, journal: str
 ) -> None:
     model = Acting(replies())
-    with pytest.raises(GraphError, match=problem):
+    with pytest.raises((GraphError, InputError), match=problem):
         await solved(agentkit, model, TASK, journal=journal, graph=graph)
     assert model.asked == []
 
@@ -94,8 +94,8 @@ async def test_a_reply_that_does_not_parse_is_asked_for_again_and_stored_as_data
     journal: str,
 ) -> None:
     graph = (
-        node("depth", "Depth?", output=SCHEMA, store="river.depth"),
-        node("end", "End $db.river.depth.m", "depth"),
+        node("depth", "Depth?", output=SCHEMA, store="depth"),
+        node("end", "End $db.depth.m", "depth"),
     )
     model = Acting(replies(**{"Depth?": "deep", "That": {"m": 3}, "End": "wade"}))
     result = await solved(agentkit, model, TASK, journal=journal, graph=graph)
@@ -118,7 +118,7 @@ async def test_a_node_that_never_parses_fails_and_takes_only_those_with_it_that_
     assert result.output.output == "here"
     assert len(model.asked) == 4, "three attempts and the node that only waited"
     with pytest.raises(ExpansionError, match="'needs': not asked, since 'depth' failed: 3 replies"):
-        await solved(agentkit, model, TASK, journal=journal, graph=graph, answer="needs")
+        await solved(agentkit, model, TASK, journal=journal, graph=(graph[0], graph[2], graph[1]))
 
 
 async def test_a_node_sees_only_what_nodes_before_it_have_stored(journal: str) -> None:
@@ -205,8 +205,8 @@ async def test_additions_that_are_refused_to_the_end_fail_the_node(journal: str)
     bad = grown("x", added("q", "Ask", "look"))
     model = Acting(replies(Look="-", Doubt=bad, That=bad))
     with pytest.raises(ExpansionError, match="'act': not asked, since 'plan' failed: not asked, s"):
-        await solved(agentkit, model, TASK, journal=journal, graph=GROWING, attempts=2)
-    assert len(model.asked) == 3, "the node beside it, and two attempts"
+        await solved(agentkit, model, TASK, journal=journal, graph=GROWING)
+    assert len(model.asked) == 4, "the node beside it, and three attempts"
 
 
 async def test_two_nodes_that_run_side_by_side_may_add_nodes_of_the_same_name(journal: str) -> None:
@@ -221,30 +221,13 @@ async def test_two_nodes_that_run_side_by_side_may_add_nodes_of_the_same_name(jo
     assert [text for role, text in turns(model, "End") if role == "assistant"] == [*"lr", *"12"]
 
 
-async def test_evaluations_share_the_database_and_end_as_soon_as_something_true_is_there(
-    journal: str,
-) -> None:
-    @tool(effect=True)
-    def row(strokes: int) -> bool:
-        """Row, and return whether the boat has arrived."""
-        rowed.append(strokes)
-        return sum(rowed) > 3
-
-    rowed: list[int] = []
-    graph = (node("row", "Row $db.there", tool="row", store="there"),)
-    model = Acting(replies(Row={"strokes": 2}))
-    result = await solved(
-        agentkit,
-        model,
-        TASK.model_copy(update={"tools": ("row",)}),
-        journal=journal,
-        tools=[row],
-        graph=graph,
-        db={"there": False},
-        evaluations=9,
-        until="there",
-    )
-    assert (result.output.output, rowed) == (True, [2, 2])
+async def test_evaluations_share_the_database(journal: str) -> None:
+    graph = (node("row", "Row $db.strokes", store="strokes"),)
+    model = Acting(replies(Row=["two", "four", "six"]))
+    options: dict[str, Any] = {"graph": graph, "db": {"strokes": "none"}, "evaluations": 3}
+    result = await solved(agentkit, model, TASK, journal=journal, **options)
+    assert result.output.output == "six"
+    assert model.asked == ["Row none", "Row two", "Row four"]
 
 
 async def test_the_answer_has_the_shape_of_the_task_and_there_is_a_graph_by_default(

@@ -1,7 +1,8 @@
 """Chain of thought: reasoning in words, then an answer that is read, or asked for once more."""
 
 import pytest
-from agentflow_planners.cot import Worked, cot
+from agentflow_planners.cot import cot
+from agentflow_planners.shared.thinking import Worked
 
 from agentflow import Runner, Task
 from agentflow.errors import ExpansionError

@@ -4,7 +4,8 @@ import json
 from typing import Any
 
 import pytest
-from agentflow_planners.l2mac import checked_path, l2mac
+from agentflow_planners.l2mac import l2mac
+from agentflow_planners.shared.file_store import checked_path
 
 from agentflow import Runner, Task
 from agentflow.errors import ExpansionError, InputError, ModelRequestError
@@ -201,8 +202,10 @@ async def test_a_program_of_no_sound_length_is_asked_for_again(journal: str) -> 
     long = program(*["Write."] * 11)
     model = coder(program(), program("Write."), write("main.py", RIGHT), done(), plan=long)
     await solved(l2mac, model, TASK, journal=journal)
-    assert model.asked[1] == "Give between 1 and 10 instructions, none of them empty."
-    with pytest.raises(ExpansionError, match="no sound program in 3 attempts"):
+    assert "give between 1 and 10 instructions, none of them empty" in model.asked[1]
+    with pytest.raises(
+        ExpansionError, match="nothing sound in 3 attempts; the last: give between 1 and 10"
+    ):
         await solved(l2mac, coder(program(" "), program(), plan=long), TASK, journal=journal)
 
 

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from agentflow_planners.ladder import Climb, arithmetic, ladder, verify
+from agentflow_planners.ladder import Climb, ladder, verify
+from agentflow_planners.shared.arithmetic import arithmetic
 
 from agentflow import Budget, Runner, Task
 from agentflow.errors import BudgetExceededError, ExpansionError, InputError

@@ -100,7 +100,7 @@ async def test_a_chunk_that_is_not_sound_is_asked_for_again_and_never_used(
     result = await solved(llm_algorithms, model, over(31, 4), **options)
     assert result.output.output == good
     assert said.replace(".0", "") in model.asked[1].replace(".0", "")
-    with pytest.raises(ExpansionError, match="no sound answer in 3 attempts; the last: "):
+    with pytest.raises(ExpansionError, match="nothing sound in 3 attempts; the last: "):
         await solved(llm_algorithms, model, over(31, 4), **options)
 
 

@@ -6,7 +6,8 @@ from collections import deque
 from typing import Any
 
 import pytest
-from agentflow_planners.map_planner import Graph, Hanoi, map_planner
+from agentflow_planners.map_planner import map_planner
+from agentflow_planners.shared.domains import Graph, Hanoi
 from hypothesis import given
 from hypothesis import strategies as st
 

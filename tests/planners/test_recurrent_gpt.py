@@ -157,7 +157,9 @@ async def test_too_few_plans_are_asked_for_again_and_then_a_typed_error(journal:
     await solved(recurrent_gpt, model, TASK, journal=journal, paragraphs=1)
     assert "give 3 plans, not 1" in model.asked[1]
     stubborn = Acting(author(*[written(1, plans=9)] * 3))
-    with pytest.raises(ExpansionError, match="nothing sound in 3 attempts: give 3 plans, not 9"):
+    with pytest.raises(
+        ExpansionError, match="nothing sound in 3 attempts; the last: give 3 plans, not 9"
+    ):
         await solved(recurrent_gpt, stubborn, TASK, journal=journal, paragraphs=1)
 
 

@@ -8,11 +8,8 @@ from typing import Any
 import anyio
 import pytest
 from agentflow_planners.functions.consensus import cannot_be_caught
-from agentflow_planners.self_consistency import (
-    ballots,
-    same_key,
-    self_consistency,
-)
+from agentflow_planners.self_consistency import self_consistency
+from agentflow_planners.shared.votes import ballots, same_key
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -5,18 +5,22 @@ from typing import Any
 
 import pytest
 import yaml
-from agentflow_planners.stored_instruction_machine import (
-    Rules,
-    assignments,
-    stored_instruction_machine,
-    turing_memory,
-)
+from agentflow_planners.stored_instruction_machine import assignments, stored_instruction_machine
 
 from agentflow import Runner, Task
 from agentflow.errors import ExpansionError, InputError
 from tests.agentflow.models.hosted_parts import APIS, KEY, KEY_ENV, spec_for
 from tests.planners.scripts import Acting, in_turn, notes_of, solved
-from tests.planners.turing import BEAVER, COUNTER, RULE_110, Configuration, rule_110, simulated
+from tests.planners.turing import (
+    BEAVER,
+    COUNTER,
+    RULE_110,
+    Configuration,
+    Rules,
+    rule_110,
+    simulated,
+    turing_memory,
+)
 from tests.wire import Seen, WireServer, says
 
 pytestmark = pytest.mark.anyio

@@ -1,14 +1,16 @@
 """Turing machines, and what they do by definition.
 
 Owns their tables (state, symbol: symbol to write, move, next state), a direct simulation, and the
-automaton that one of them computes. Knows neither memories nor models.
+automaton that one of them computes; and how a table is written as the memory of a stored-instruction
+machine: a prompt for each state, a cell for each symbol. Knows no model.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from agentflow_planners.stored_instruction_machine import Rules
+Rules = Mapping[str, Mapping[str, tuple[str, int, str]]]
 
-HALT = "halt"
+HALT, OP = "halt", "op"
+COPY = "Copy the line that begins with the symbol, nothing else."
 Configuration = tuple[str, int, dict[int, str]]  # state, head, tape
 
 # The busy beaver of four states: 107 steps, 13 ones (Brady 1983).
@@ -59,3 +61,21 @@ def rule_110(row: str) -> str:
     """Return the next row of the automaton, one cell longer on the left; outside all is 0."""
     padded = f"00{row}0"
     return "".join(_NEXT_110.get(padded[at : at + 3], "0") for at in range(len(row) + 1))
+
+
+def turing_memory(
+    rules: Rules, tape: Sequence[str], *, state: str, head: int = 0
+) -> dict[str, str]:
+    """Return a Turing machine as memory: a prompt for each state, a cell for each symbol of the tape."""
+    prompts = {name: _state_prompt(row) for name, row in rules.items()}
+    written = {str(place): symbol for place, symbol in enumerate(tape)}
+    return prompts | written | {OP: state, "i": str(head)}
+
+
+def _state_prompt(row: Mapping[str, tuple[str, int, str]]) -> str:
+    moves = {1: "i += 1", -1: "i -= 1"}
+    lines = "\n".join(
+        f'case {symbol}: %[i] = "{written}"; {moves[move]}; {OP} = "{following}"'
+        for symbol, (written, move, following) in row.items()
+    )
+    return f"{COPY}\n{lines}\n\nsymbol: @[@[i]]\ncase @[@[i]]:"

@@ -39,7 +39,7 @@ OF_A_SAMPLE = tuple(Budget.model_fields)
     "-p",
     "planners",
     multiple=True,
-    help="Planners, by comma: NAME or NAME{option: value}.",
+    help="Planners, by comma: NAME or NAME{option: value}; NAME may be a flow file.",
 )
 @click.option(
     "--model", "-m", "models", multiple=True, help="Models, by comma; default: the best you have."

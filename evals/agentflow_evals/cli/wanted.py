@@ -19,11 +19,13 @@ from pydantic import ValidationError
 
 from agentflow import plugins
 from agentflow.budget import Budget
-from agentflow.errors import InputError, ModelError, PluginError
+from agentflow.errors import InputError, ModelError, PluginError, TaskFileError
+from agentflow.flowfile import is_flow_file
 from agentflow.models.auto import find_model
 from agentflow.models.registry import open_model
 from agentflow.solving import Named
 from agentflow.task import Task
+from agentflow.taskfile import planner_in
 from agentflow_evals.plan import Contender, Entrant
 
 _PLANNER = re.compile(
@@ -31,7 +33,7 @@ _PLANNER = re.compile(
 )
 _LOGIN = re.compile(r"://[^/\s@]*@")
 _FOLDERS = re.compile(r"(?<![\w:/.])(?:~|\.{0,2})/(?:[^\s/=,]+/)*(?=[^\s/=,])")
-FORM = "write NAME, NAME{option: value, ...} or LABEL=NAME{...}"
+FORM = "write NAME, NAME{option: value, ...} or LABEL=NAME{...}; NAME may be a flow file"
 
 
 def contenders(given: Sequence[str]) -> tuple[Contender, ...]:
@@ -139,12 +141,17 @@ def _contender(text: str) -> Contender:
     options = _yaml(match["options"] or "{}", "--planner")
     if not isinstance(options, dict):
         raise click.BadParameter(f"{text!r}: {FORM}", param_hint="--planner")
+    label = match["label"] or text
     try:
+        if is_flow_file(name):
+            found = planner_in(name, Path())
+            label = match["label"] or text.replace(name, Path(name).name, 1)
+            name, options = found.name, found.options | options
         planner = plugins.load("planner", name)
         planner.signature.bind((Task(goal="."),), options)
-    except (PluginError, InputError) as error:
+    except (PluginError, InputError, TaskFileError) as error:
         raise click.BadParameter(str(error), param_hint="--planner") from error
-    return Contender(label=match["label"] or text, planner=Named(name=name, options=options))
+    return Contender(label=label, planner=Named(name=name, options=options))
 
 
 async def _entrant(text: str) -> Entrant:

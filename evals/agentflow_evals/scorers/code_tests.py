@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from agentflow.engine.trials import examine
-from agentflow.sandbox.names import parse
+from agentflow.sandbox.names import parse_program
 from agentflow.sandbox.workers.protocol import Examination, TrialLimits
 from agentflow_evals.scorer import Options, Score, check_python, read_options, verdict
 from agentflow_evals.scorers.confined import not_python
@@ -38,7 +38,9 @@ async def code_tests(output: Any, options: dict[str, Any]) -> Score:
     check_python("code_tests", "tests", wanted.tests)
     if problem := not_python(output):
         return verdict(False, problem)
-    own = {node.name: node.name for node in parse(output).body if isinstance(node, _FUNCTIONS)}
+    own = {
+        node.name: node.name for node in parse_program(output).body if isinstance(node, _FUNCTIONS)
+    }
     missing = [name for name in wanted.names.values() if name not in own]
     if missing:
         return verdict(False, f"the answer defines no function `{missing[0]}`")

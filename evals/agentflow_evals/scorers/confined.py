@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from agentflow.errors import ProgramError
-from agentflow.sandbox.names import parse
+from agentflow.sandbox.names import parse_program
 from agentflow.sandbox.workers.protocol import Observation
 from agentflow_evals.scorer import Options, shown
 
@@ -30,7 +30,7 @@ def not_python(output: Any) -> str:
     if not isinstance(output, str):
         return "the answer is not Python source text"
     try:
-        parse(output)
+        parse_program(output)
     except ProgramError as error:
         return f"the answer is not Python: {error.report}"
     return ""

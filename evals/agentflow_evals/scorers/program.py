@@ -13,7 +13,7 @@ from pydantic import Field
 from agentflow import Program, run_program
 from agentflow.errors import ExpansionError, ProgramError, ToolError
 from agentflow.expansion import Unwritten
-from agentflow.sandbox.names import parse
+from agentflow.sandbox.names import parse_program
 from agentflow_evals.scorer import Options, Score, check_python, read_options, verdict
 
 _ARGUMENTS, _KEYWORDS = "call_arguments_", "call_keywords_"
@@ -60,7 +60,7 @@ class _Source:
             raise ExpansionError(step="output", problem="the answer is not Python source text")
         # A program is the body of a function: a `return` outside the answer's own functions would
         # end it before the call.
-        if line := _returning_line(parse(output)):
+        if line := _returning_line(parse_program(output)):
             raise ExpansionError(step="output", problem=f"line {line}: `return` outside a function")
         self._code = output
 

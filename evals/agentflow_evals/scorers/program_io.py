@@ -15,7 +15,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from agentflow.engine.trials import observe
-from agentflow.sandbox.names import parse
+from agentflow.sandbox.names import parse_program
 from agentflow.sandbox.workers.protocol import Observed, Trial, TrialLimits
 from agentflow_evals.scorer import Options, Score, read_options, shown, verdict
 from agentflow_evals.scorers.confined import ConfinedOptions, not_python, not_returned
@@ -86,7 +86,7 @@ def as_program(source: str) -> str:
     Raises:
         ProgramError: It does not parse.
     """
-    tree = parse(source)
+    tree = parse_program(source)
     defines = any(isinstance(node, ast.FunctionDef) and node.name == "main" for node in tree.body)
     others = [node for node in tree.body if not isinstance(node, _DEFINITIONS)]
     # Nesting is the model's choice: what is too deep to walk is taken to call it.

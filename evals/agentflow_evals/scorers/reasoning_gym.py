@@ -13,7 +13,7 @@ import anyio.to_thread
 from pydantic import Field
 
 from agentflow.errors import InputError, ProgramError
-from agentflow.sandbox.names import parse
+from agentflow.sandbox.names import parse_program
 from agentflow_evals.scorer import Options, Score, read_options, shown, verdict
 from agentflow_evals.suites.procedural import Recipe, evaluates, made, version
 
@@ -77,7 +77,7 @@ def is_harmless(text: str) -> bool:
     if len(text) > MOST_EVALUATED_CHARACTERS:
         return False
     try:
-        tree = parse(text)
+        tree = parse_program(text)
     except ProgramError:
         # Nothing that Python could evaluate either; what SymPy adds to its notation is not among these.
         return re.fullmatch(r"[\w\s,\[\]-]*", text) is not None

@@ -1,7 +1,6 @@
 """Ask the model what a function is to be tried on: calls of it, and tests that it must pass."""
 
-from agentflow import Message, Reply, generate
-from agentflow.engine.notes import default_model
+from agentflow import Message, Reply, default_model, generate
 from agentflow_planners.functions import prompts
 from agentflow_planners.functions.calls.examples import Example, examples_of
 from agentflow_planners.functions.calls.inputs import calls_in_reply

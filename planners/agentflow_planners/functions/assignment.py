@@ -8,11 +8,8 @@ unwritten function written, and those that it needs. Without one, the task itsel
 import math
 from typing import Any
 
-from agentflow import Result, Task
-from agentflow.engine.shapes import SchemaShape
-from agentflow.engine.trials import observe
+from agentflow import Result, SchemaShape, Task, Trial, observe
 from agentflow.errors import ExpansionError, InputError, ProgramError
-from agentflow.sandbox.workers.protocol import Trial
 from agentflow_planners.functions.candidates import Candidate, Unfinished
 from agentflow_planners.functions.encoded import plain
 from agentflow_planners.functions.node import FunctionNode

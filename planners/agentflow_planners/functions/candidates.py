@@ -9,8 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from agentflow import Message, Reply, generate, note, parallel
-from agentflow.engine.notes import default_model
+from agentflow import Message, Reply, default_model, generate, note, parallel
 from agentflow.errors import ExpansionError, ProgramError
 from agentflow_planners.functions import prompts
 from agentflow_planners.functions.library import Library

@@ -10,9 +10,8 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from agentflow import parallel
-from agentflow.engine.trials import observe
-from agentflow.sandbox.workers.protocol import Failure, Observation, Observed, Trial
+from agentflow import Trial, observe, parallel
+from agentflow.sandbox.workers.protocol import Failure, Observation, Observed
 from agentflow_planners.functions.asking import calls_asked
 from agentflow_planners.functions.calls.examples import examples_of
 from agentflow_planners.functions.calls.inputs import calls_from_types, calls_near, unique

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from agentflow import parallel
-from agentflow.engine.trials import observe
-from agentflow.sandbox.workers.protocol import Observation, Observed, Trial, TrialLimits
+from agentflow import Trial, observe, parallel
+from agentflow.sandbox.workers.protocol import Observation, Observed, TrialLimits
 from agentflow_planners.functions.calls.examples import Example, passes
 from agentflow_planners.functions.candidates import Candidate
 from agentflow_planners.functions.encoded import shown

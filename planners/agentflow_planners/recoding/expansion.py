@@ -9,13 +9,22 @@ from typing import Any
 
 import anyio
 
-from agentflow import Program, Tool, generate, run_program
+from agentflow import (
+    MisfitError,
+    Placeholder,
+    Program,
+    SchemaShape,
+    Tool,
+    Unwritten,
+    default_model,
+    generate,
+    levels_left,
+    placeholders,
+    run_program,
+    tools_in_reach,
+)
 from agentflow.data import to_json
-from agentflow.engine.notes import default_model, levels_left, tools_in_reach
-from agentflow.engine.shapes import MisfitError, SchemaShape
 from agentflow.errors import ExpansionError, ProgramError
-from agentflow.expansion import Unwritten
-from agentflow.sandbox.names import Placeholder, placeholders
 from agentflow_planners.functions.node import FunctionNode
 from agentflow_planners.recoding.consensus import Drawing, agreed
 from agentflow_planners.recoding.prompts import (

@@ -14,11 +14,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from agentflow import Program, idempotency_key, note, parallel, run_program, tool
+from agentflow import Program, Unwritten, idempotency_key, note, parallel, run_program, tool
 from agentflow.data import Data, to_json
 from agentflow.engine.steps import current_frame
 from agentflow.errors import ExpansionError, InputError, ProgramError, ToolError
-from agentflow.expansion import Unwritten
 from agentflow_planners.functions.node import FunctionNode
 from agentflow_planners.recoding.skill_store import SkillStore
 

@@ -7,8 +7,8 @@ that ended well, which of it is worth keeping: the functions of the tree that ga
 
 from contextvars import ContextVar
 
+from agentflow import placeholders
 from agentflow.errors import ProgramError
-from agentflow.sandbox.names import placeholders
 from agentflow_planners.functions.node import FunctionNode
 from agentflow_planners.recoding.skills import (
     MAX_EXAMPLES,

@@ -11,10 +11,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from agentflow import Placeholder, Unwritten, placeholders
 from agentflow.data import Data
 from agentflow.errors import ExpansionError
-from agentflow.expansion import Unwritten
-from agentflow.sandbox.names import Placeholder, placeholders
 from agentflow_planners.functions.node import FunctionNode
 from agentflow_planners.recoding.replies import assigned_at, comment_above, is_used_at
 

@@ -4,15 +4,22 @@ Owns the loop of calls and results that ReAct is, for it and for every planner w
 it. Calls of one turn run side by side unless one of them has effects.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any
 
-from agentflow import AgentflowError, Message, Task, Tool, generate, parallel
-from agentflow.engine.notes import tools_in_reach
+from agentflow import (
+    AgentflowError,
+    Message,
+    Task,
+    Tool,
+    ToolCall,
+    generate,
+    parallel,
+    tools_in_reach,
+)
 from agentflow.errors import EpisodeOverError, ExpansionError, MalformedReplyError, ToolError
-from agentflow.models.protocol import ToolCall
 from agentflow_planners.shared.answers import GIVEN_UP, given_up, whole_answer
-from agentflow_planners.shared.wording import happened, question, shown
+from agentflow_planners.shared.wording import happened, question, shown, tool_lines
 
 SYSTEM = (
     "Solve the task step by step. Call a tool whenever it can tell you something you need; "
@@ -20,6 +27,8 @@ SYSTEM = (
 )
 EXECUTE = f"{SYSTEM} If you find that it cannot be done, answer with one line: `{GIVEN_UP}` and the reason."
 MAX_RESULT_CHARS = 8_000
+MAX_SEEN_CHARS = 2_000
+MAX_EFFECT_CHARS = 200
 SETBACKS = (ExpansionError, MalformedReplyError)  # what an executor that fails raises
 
 Tools = Mapping[str, Tool[..., Any]]
@@ -28,6 +37,13 @@ Tools = Mapping[str, Tool[..., Any]]
 def tools_of(task: Task) -> dict[str, Tool[..., Any]]:
     """Return the run's tools that the task allows, by name."""
     return {name: tool for name, tool in tools_in_reach().items() if name in task.tools}
+
+
+def for_planning(task: Task) -> str:
+    """Return the whole task as a prompt for who plans it: with the tools of those who carry it out."""
+    tools = tool_lines(tools_of(task).values())
+    told = f"\n\nThe executors have these tools:\n{tools}" if tools else ""
+    return f"{question(task)}{told}"
 
 
 def has_effects(task: Task) -> bool:
@@ -42,6 +58,8 @@ async def act(
     turns: int,
     step: str,
     effects: list[str] | None = None,
+    seen: list[str] | None = None,
+    most_calls: int | None = None,
 ) -> tuple[list[Message], str]:
     """Let the model call tools until it replies without; return the conversation and that reply.
 
@@ -51,6 +69,8 @@ async def act(
         turns: How many replies it has.
         step: Whose failure it is when they do not suffice.
         effects: Gets a line for each call of a tool with effects.
+        seen: Gets a line for each call, with the beginning of what it gave.
+        most_calls: How many calls of one reply are carried out.
 
     Raises:
         ExpansionError: The model still wants tools after the last turn.
@@ -62,7 +82,11 @@ async def act(
         if not reply.tool_calls:
             return said, reply.text
         said.append(Message(role="assistant", text=reply.text, tool_calls=reply.tool_calls))
-        said += await _answered(reply.tool_calls, tools, [] if effects is None else effects)
+        calls = reply.tool_calls[:most_calls]
+        answers = await _answered(calls, tools, [] if effects is None else effects)
+        said += answers + [_left_out(call, len(calls)) for call in reply.tool_calls[len(calls) :]]
+        if seen is not None:
+            seen += (_line(*pair, MAX_SEEN_CHARS) for pair in zip(calls, answers, strict=True))
     raise ExpansionError(step=step, problem=f"no answer after {turns} turns; raise `turns`")
 
 
@@ -77,8 +101,31 @@ async def attempt(task: Task, *, turns: int, step: str) -> Any:
     """
     effects: list[str] = []
     start = [Message(role="system", text=EXECUTE), Message(role="user", text=question(task))]
+    conversed = act(start, tools_of(task), turns=turns, step=step, effects=effects)
+    return await concluded(task, conversed, effects, step=step)
+
+
+async def concluded(
+    task: Task,
+    conversed: Awaitable[tuple[list[Message], str]],
+    effects: list[str],
+    *,
+    step: str,
+) -> Any:
+    """Await a conversation such as `act`; return the answer in which it ends.
+
+    Args:
+        task: What was asked.
+        conversed: Gives the conversation and the reply after it.
+        effects: What calls with effects have done, as `act` says it; a failure tells of them.
+        step: Whose failure it is.
+
+    Raises:
+        ExpansionError: The model says that it failed, or needs more turns.
+        MalformedReplyError: Its answer never had the wanted shape.
+    """
     try:
-        said, text = await act(start, tools_of(task), turns=turns, step=step, effects=effects)
+        said, text = await conversed
     except ExpansionError as error:
         raise _failed(step, error.problem, effects) from error
     reason = given_up(text)
@@ -110,6 +157,15 @@ async def _call(call: ToolCall, tools: Tools, effects: list[str]) -> Message:
         text = shown(f"error: {error}", MAX_RESULT_CHARS)
         may_have_happened = isinstance(error, ToolError) and not isinstance(error, EpisodeOverError)
     if tool.effect and may_have_happened:
-        given = ", ".join(f"{name}={value!r}" for name, value in call.arguments.items())
-        effects.append(f"{call.name}({given}) gave {shown(text, 200)}")
+        effects.append(_line(call, Message(role="tool", text=text), MAX_EFFECT_CHARS))
     return Message(role="tool", text=text, tool_call_id=call.id)
+
+
+def _left_out(call: ToolCall, most: int) -> Message:
+    text = f"not done: at most {most} calls in one reply"
+    return Message(role="tool", text=text, tool_call_id=call.id)
+
+
+def _line(call: ToolCall, answer: Message, limit: int) -> str:
+    given = ", ".join(f"{name}={value!r}" for name, value in call.arguments.items())
+    return f"{call.name}({given}) gave {shown(answer.text, limit)}"

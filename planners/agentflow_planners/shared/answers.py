@@ -9,8 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from agentflow import Message, Task, generate
-from agentflow.engine.shapes import MisfitError, SchemaShape
+from agentflow import Message, MisfitError, SchemaShape, Task, generate
 from agentflow.errors import ExpansionError
 
 MARK = "Answer:"

@@ -10,14 +10,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
-from agentflow import Program, run_program
+from agentflow import Program, Unwritten, parse_program, placeholders, run_program
 from agentflow.data import Data
 from agentflow.errors import ExpansionError, ProgramError
-from agentflow.expansion import Unwritten
-from agentflow.sandbox.names import parse, placeholders
 from agentflow_planners.shared.coding import refuse_replaced
+from agentflow_planners.shared.values import Frozen
 
 _BEFORE = """\
 import datetime as _dates
@@ -52,13 +51,11 @@ _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _Import = ast.Import | ast.ImportFrom
 
 
-class Cell(BaseModel):
+class Cell(Frozen):
     """What became of a cell that ran to its end: what it printed, its last value, its variables.
 
     `lost` are variables that hold no plain data, so no later cell sees them.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     printed: str
     value: Data
@@ -90,7 +87,7 @@ class Notebook:
             ToolError, InputError: A tool failed and the cell did not catch it.
         """
         refuse_replaced(code, self._tools)
-        tree = parse(code)
+        tree = parse_program(code)
         before = _BEFORE + "".join(f"{source}\n" for source in self._definitions.values())
         names = sorted(_assigned(tree) - {"_"})
         after = "".join(_KEEP.format(name=name) for name in names)

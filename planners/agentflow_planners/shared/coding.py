@@ -8,10 +8,8 @@ tools are called, never replaced by made-up ones.
 import ast
 from collections.abc import Collection, Sequence
 
-from agentflow import Message, generate
-from agentflow.engine.notes import default_model
+from agentflow import Message, default_model, generate, parse_program
 from agentflow.errors import ProgramError
-from agentflow.sandbox.names import parse
 
 MAX_TOKENS_LOCAL = 400
 WARMER, HOTTEST = 0.2, 0.8
@@ -50,7 +48,7 @@ def refuse_replaced(code: str, tools: Collection[str]) -> None:
     Raises:
         ProgramError: It does, or it does not parse.
     """
-    for node in ast.walk(parse(code)):
+    for node in ast.walk(parse_program(code)):
         name = getattr(node, "name", None)
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             name = node.id

@@ -8,19 +8,20 @@ branches: whatever branch is faster, a resumed run refuses what the run refused.
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from difflib import SequenceMatcher
-from typing import Annotated, Any
+from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
-from pydantic import BaseModel, ConfigDict, Field
 
-from agentflow import AgentflowError, Tool, tool
+from agentflow import Tool, tool
 from agentflow.errors import (
     BudgetExceededError,
     ContextLengthError,
     ExpansionError,
     MalformedReplyError,
 )
+from agentflow_planners.shared.values import Count as Count
+from agentflow_planners.shared.values import Frozen
 
 FAILURES = (ExpansionError, MalformedReplyError, ContextLengthError, BudgetExceededError)
 SIMILAR = 0.8
@@ -28,14 +29,11 @@ MAX_COMPARED_CHARS = 400  # longer texts are compared by words: by characters it
 MAX_COMPARED_WORDS = 1_000
 WAYS = 4
 
-Count = Annotated[int, Field(ge=1)]
 Trivial = Callable[[str, str], str]
 
 
-class Bounds(BaseModel):
+class Bounds(Frozen):
     """How far one tree may grow: levels below its root, children of one unit, units below the root."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     depth: Count
     width: Count
@@ -46,10 +44,8 @@ class Bounds(BaseModel):
         return Place(level=0, allowance=self.total)
 
 
-class Place(BaseModel):
+class Place(Frozen):
     """Where a unit stands: its level, counted from 0, and how many units there may be below it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     level: int
     allowance: int
@@ -231,6 +227,6 @@ async def crew() -> AsyncIterator[Crew]:
         raise failed
 
 
-def reason_of(error: AgentflowError) -> str:
+def reason_of(error: Exception) -> str:
     """Return why a child failed, in words for its parent."""
     return str(getattr(error, "problem", "") or error)

@@ -31,6 +31,11 @@ class Node(Generic[T]):
         """How many steps it is away from the root."""
         return len(self.path)
 
+    @property
+    def place(self) -> str:
+        """Where it hangs, counted from 1: `2.1` is the first child of the second node."""
+        return ".".join(str(position + 1) for position in self.path)
+
 
 class Frontier(Generic[T]):
     """Nodes that wait to be expanded.

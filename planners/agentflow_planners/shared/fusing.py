@@ -1,23 +1,24 @@
 """Many answers to one task: drawn side by side, voted on, ranked, and fused into one.
 
 Owns who is asked (`Voice`), what an answer among others is (`Candidate`) and the three ways from many to
-fewer, each a small flow and so a step of the journal. Which answers are the same is decided where
-self-consistency decides it. Knows no planner's order of these.
+fewer, each a small flow and so a step of the journal. Which answers are the same is
+decided in votes.py. Knows no planner's order of these.
 """
 
 from collections.abc import Awaitable, Iterable, Sequence
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from agentflow import BranchFailure, Task, flow, generate, note, parallel
 from agentflow.data import Data
 from agentflow.errors import ExpansionError, MalformedReplyError
-from agentflow_planners.self_consistency import ballots
 from agentflow_planners.shared.sampling import LOCAL_TEMPERATURE, sample_options
+from agentflow_planners.shared.values import Count as Count
+from agentflow_planners.shared.values import Frozen
+from agentflow_planners.shared.votes import ballots
 from agentflow_planners.shared.wording import question, shown
 
-Count = Annotated[int, Field(ge=1)]
 T = TypeVar("T")
 
 LOCAL = ("gguf", "recurrent")
@@ -35,10 +36,8 @@ FUSE = (
 )
 
 
-class Voice(BaseModel):
+class Voice(Frozen):
     """Which model is asked and how; what is left out is as the run has it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str | None = None
     temperature: Annotated[float, Field(ge=0)] | None = None
@@ -59,22 +58,18 @@ class Voice(BaseModel):
         return {"temperature": LOCAL_TEMPERATURE, "seed": number} | self.settings()
 
 
-class Candidate(BaseModel):
+class Candidate(Frozen):
     """One answer among others, and what a critic has said of it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     answer: Data
     critique: str = ""
 
 
-class Election(BaseModel):
+class Election(Frozen):
     """Which answer was given most often; `is_level`: another one was given as often.
 
     `votes` are those of the different answers, most first; `share` is the winner's.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     winner: Data
     votes: tuple[int, ...]

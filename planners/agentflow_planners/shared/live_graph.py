@@ -65,6 +65,10 @@ class LiveGraph:
         """Return the nodes that wait for `node`, directly or not."""
         return set(nx.descendants(self._graph, node))
 
+    def before(self, node: str) -> set[str]:
+        """Return the nodes that `node` waits for, directly or not."""
+        return set(nx.ancestors(self._graph, node))
+
     async def run(self) -> dict[str, Any]:
         """Run every node once; return what came of each, by name.
 

@@ -13,10 +13,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from agentflow import flow
 from agentflow.errors import InputError
+from agentflow_planners.shared.values import Frozen
 
 SATURATION, LENGTH_SHARE = 1.5, 0.75  # k1 and b of BM25, as usual
 MAX_NAME_CHARS = 80
@@ -26,10 +27,8 @@ _APART = 4  # so that notes without a text are not for free
 _WORD = re.compile(r"\w+")
 
 
-class Note(BaseModel):
+class Note(Frozen):
     """One thing to remember, by scope and name."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     scope: str = ""
     name: str
@@ -45,10 +44,8 @@ class Note(BaseModel):
         return self.scope in ("", scope) or scope.startswith(f"{self.scope}/")
 
 
-class Edit(BaseModel):
+class Edit(Frozen):
     """One change: `write` or `remove` a note in either part, or `put_away` a working one."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     action: Literal["write", "remove", "put_away"] = "write"
     part: Literal["working", "archive"] = "working"
@@ -57,10 +54,8 @@ class Edit(BaseModel):
     text: str = ""
 
 
-class Memory(BaseModel):
+class Memory(Frozen):
     """Both parts, oldest note first, and their bounds in characters."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     working: tuple[Note, ...] = ()
     archive: tuple[Note, ...] = ()

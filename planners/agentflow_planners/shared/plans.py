@@ -8,11 +8,11 @@ from collections.abc import Collection, Sequence
 from itertools import pairwise
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict
-
 from agentflow import Message, Plan, SubTask, Task, generate
+from agentflow.data import Data
 from agentflow.errors import ExpansionError, PlanError
 from agentflow_planners.shared.acting import has_effects
+from agentflow_planners.shared.values import Frozen
 
 ATTEMPTS = 3
 
@@ -23,10 +23,8 @@ FORM = (
 )
 
 
-class Draft(BaseModel):
+class Draft(Frozen):
     """A plan as a model writes it, unchecked."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     subtasks: tuple[SubTask, ...]
 
@@ -92,6 +90,17 @@ def checked(draft: Draft, *, reserved: Collection[str], most: int) -> Plan:
         for subtask in subtasks
     )
     return Plan(subtasks=tuple(own))
+
+
+def part_of(task: Task, subtask: SubTask, needed: dict[str, Data], *, is_last: bool) -> Task:
+    """Return a sub-task as a task: with the whole's inputs, and the answer's shape if it is the last."""
+    return Task(
+        goal=subtask.goal,
+        inputs={**task.inputs, **needed},
+        tools=task.tools,
+        output_schema=task.output_schema if is_last else None,
+        context=f"This is a part of: {task.goal}\n{task.context}".strip(),
+    )
 
 
 def in_order(plan: Plan, task: Task) -> Plan:

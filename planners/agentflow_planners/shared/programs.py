@@ -6,8 +6,6 @@ doc examples, comes to. Knows no search and no conversation. A hint never ends u
 
 from collections.abc import Sequence
 
-from pydantic import BaseModel, ConfigDict
-
 from agentflow import Task
 from agentflow.errors import ExpansionError, ProgramError
 from agentflow_planners.functions.assignment import Assignment
@@ -23,6 +21,7 @@ from agentflow_planners.functions.candidates import (
     sampled,
 )
 from agentflow_planners.functions.verifying import Suite, suite_of, verified
+from agentflow_planners.shared.values import Frozen
 from agentflow_planners.shared.wording import cut, shown, statement
 
 MAX_TOLD = 5
@@ -31,10 +30,8 @@ MAX_CODE_CHARS = 8_000
 UNREAD = "the reply does not write the function as it is declared"
 
 
-class Work(BaseModel):
+class Work(Frozen):
     """The function to write, and the tests that everybody may see."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     unfinished: Unfinished
     suite: Suite = Suite()
@@ -45,10 +42,8 @@ class Work(BaseModel):
         return self.unfinished.node.name
 
 
-class Tried(BaseModel):
+class Tried(Frozen):
     """A program after the visible tests: the share it passes, and what the others say."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     candidate: Candidate
     share: float = 0.0

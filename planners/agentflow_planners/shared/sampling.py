@@ -7,7 +7,7 @@ be answered from the cache, where all samples are one.
 
 from typing import Any
 
-from agentflow.engine.notes import default_model
+from agentflow import default_model
 
 LOCAL_TEMPERATURE = 0.7
 

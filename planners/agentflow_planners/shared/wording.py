@@ -6,7 +6,9 @@ never dumped: a prompt stays short however large the data is.
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, WithJsonSchema
 
 from agentflow import Task, Tool
 from agentflow.data import encode
@@ -22,6 +24,16 @@ PYTHON_TYPES = {
     "array": "a list",
     "object": "a dict",
 }
+
+BRIEF_CHARS = 300
+
+Brief = Annotated[
+    str,
+    AfterValidator(lambda text: text[:BRIEF_CHARS]),
+    WithJsonSchema({"type": "string", "maxLength": BRIEF_CHARS}),
+]
+"""A sentence or two in a reply, such as a reason. A local model is held to the length by its grammar,
+without which a small one may never come to an end; a longer one is cut, not refused."""
 
 
 def question(task: Task) -> str:

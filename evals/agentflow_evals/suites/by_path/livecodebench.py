@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from agentflow.errors import ProgramError
-from agentflow.sandbox.names import parse
+from agentflow.sandbox.names import parse_program
 from agentflow.solving import Named
 from agentflow.task import Task
 from agentflow_evals.suite import Sample, sample_id
@@ -147,7 +147,7 @@ def _stub(record: Record, name: str) -> str:
     starter = str(record.data.get("starter_code") or "").rstrip()
     indent = " " * (8 if "class Solution" in starter else 4)
     try:
-        nodes = list(ast.walk(parse(f"{starter}\n{indent}pass")))
+        nodes = list(ast.walk(parse_program(f"{starter}\n{indent}pass")))
     except ProgramError as error:
         raise record.wrong(f"the field 'starter_code': {error.report}") from error
     found = [node for node in nodes if isinstance(node, ast.FunctionDef) and node.name == name]

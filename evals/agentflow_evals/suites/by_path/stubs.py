@@ -7,7 +7,7 @@ Knows no benchmark.
 import ast
 
 from agentflow.errors import ProgramError
-from agentflow.sandbox.names import parse
+from agentflow.sandbox.names import parse_program
 
 PROGRAM_GOAL = (
     "Write the function `main`: a program that reads the standard input and prints to the standard "
@@ -19,7 +19,7 @@ FUNCTION_GOAL = "Write the function. The answer is the source of a Python module
 def functions_of(source: str) -> dict[str, ast.FunctionDef]:
     """Return the functions that a module defines, by name; none if it is no Python."""
     try:
-        tree = parse(source)
+        tree = parse_program(source)
     except ProgramError:
         return {}
     return {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
@@ -52,7 +52,7 @@ def called_functions(tests: str, defined: dict[str, ast.FunctionDef]) -> list[st
     Raises:
         ProgramError: The tests are no Python.
     """
-    calls = [node for node in ast.walk(parse(tests)) if isinstance(node, ast.Call)]
+    calls = [node for node in ast.walk(parse_program(tests)) if isinstance(node, ast.Call)]
     calls.sort(key=lambda call: (call.lineno, call.col_offset))
     names = [call.func.id for call in calls if isinstance(call.func, ast.Name)]
     return [name for name in dict.fromkeys(names) if name in defined]

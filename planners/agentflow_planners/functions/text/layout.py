@@ -12,8 +12,9 @@ import token
 import tokenize
 from collections.abc import Iterator, Sequence
 
+from agentflow import parse_program
 from agentflow.errors import ProgramError
-from agentflow.sandbox.names import parse, too_deep
+from agentflow.sandbox.names import too_deep
 
 INDENT = "    "
 MAX_CHARS = 200_000
@@ -41,7 +42,7 @@ def read_tree(text: str) -> ast.Module:
     Raises:
         ProgramError: It does not parse, is too long, or nests deeper than `MAX_DEPTH`.
     """
-    tree = parse(normal(text))
+    tree = parse_program(normal(text))
     level: list[ast.AST] = [tree]
     for _ in range(MAX_DEPTH):
         level = [child for node in level for child in ast.iter_child_nodes(node)]
