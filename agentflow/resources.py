@@ -14,9 +14,11 @@ import anyio
 from agentflow.models.permits import Permits
 from agentflow.models.protocol import Model, ModelSpec
 from agentflow.models.registry import open_model
+from agentflow.placement import Placement
 from agentflow.sandbox.monty import open_sandbox
 from agentflow.sandbox.protocol import ProgramSandbox
-from agentflow.sandbox.workers.pool import TrialWorkers, open_workers
+from agentflow.sandbox.workers.pool import open_workers
+from agentflow.sandbox.workers.protocol import Workers
 
 
 class Resources:
@@ -26,14 +28,18 @@ class Resources:
 
     Args:
         models: Open models by what `str(spec)` says; they stay open when this closes.
+        placement: Where sandboxed work and remote tools are carried out; closed with this. None for here.
     """
 
-    def __init__(self, models: Mapping[str, Model] | None = None) -> None:
+    def __init__(
+        self, models: Mapping[str, Model] | None = None, placement: Placement | None = None
+    ) -> None:
+        self.placement = placement
         self._lent: dict[str, Model] = dict(models or {})
         self._models: dict[str, Model] = {}
         self._permits = Permits()
         self._sandbox: ProgramSandbox | None = None
-        self._workers: TrialWorkers | None = None
+        self._workers: Workers | None = None
         self._lock = anyio.Lock()
 
     async def __aenter__(self) -> Self:
@@ -72,10 +78,11 @@ class Resources:
         """
         async with self._lock:
             if self._sandbox is None:
-                self._sandbox = await open_sandbox()
+                place = self.placement
+                self._sandbox = await (open_sandbox() if place is None else place.sandbox())
             return self._sandbox
 
-    async def workers(self) -> TrialWorkers:
+    async def workers(self) -> Workers:
         """Return the workers for generated functions, starting the first on first use.
 
         Raises:
@@ -83,7 +90,8 @@ class Resources:
         """
         async with self._lock:
             if self._workers is None:
-                self._workers = await open_workers()
+                place = self.placement
+                self._workers = await (open_workers() if place is None else place.workers())
             return self._workers
 
     async def aclose(self) -> None:
@@ -92,6 +100,8 @@ class Resources:
             async with AsyncExitStack() as stack:
                 for model in self._models.values():
                     stack.push_async_callback(model.aclose)
+                if self.placement is not None:
+                    stack.push_async_callback(self.placement.aclose)
                 if self._workers is not None:
                     stack.push_async_callback(self._workers.aclose)
                 if self._sandbox is not None:

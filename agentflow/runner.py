@@ -57,6 +57,7 @@ class Runner(RunSettings):
     `redact` are regular expressions of what must never be written. `cache_models` lets model calls
     take over the answers of other runs in the same journal. `labels` are written with the run, to find it
     by. Several runs may share `resources`, and draw their tokens and dollars from one account `within`.
+    `on` is where sandboxed work and remote tools are carried out: `ray`, or `ray://HOST:PORT`.
     """
 
     def run(self, flow: Flow[P, T], /, *args: P.args, **kwargs: P.kwargs) -> RunResult[T]:

@@ -14,9 +14,10 @@ import anyio.to_thread
 from agentflow.engine.people import Question
 from agentflow.models.auto import find_model
 from agentflow.models.protocol import Model, ModelSpec
+from agentflow.placement import Placement
 from agentflow.resources import Resources
 from agentflow.sandbox.protocol import ProgramSandbox
-from agentflow.sandbox.workers.pool import TrialWorkers
+from agentflow.sandbox.workers.protocol import Workers
 from agentflow.tools import Tool
 
 
@@ -32,11 +33,12 @@ class LiveServices:
         ask: Callable[[Question], Any] | None,
         models: Mapping[str, Model] | None = None,
         resources: Resources | None = None,
+        placement: Placement | None = None,
     ) -> None:
         self.default_model, self.tools, self.ask = default_model, tools, ask
         self._open_model = open_model  # what to look up when there is no default model
         self.environments: dict[bytes, dict[str, Any]] = {}
-        self._own = Resources(models) if resources is None else None
+        self._own = Resources(models, placement) if resources is None else None
         self._resources = self._own or resources or Resources()
         self._closers: list[Callable[[], None]] = []
 
@@ -57,9 +59,13 @@ class LiveServices:
         """Return the sandbox for plan code; see `Resources.sandbox`."""
         return await self._resources.sandbox()
 
-    async def workers(self) -> TrialWorkers:
+    async def workers(self) -> Workers:
         """Return the workers for generated functions; see `Resources.workers`."""
         return await self._resources.workers()
+
+    def placement(self) -> Placement | None:
+        """Return where remote tools are called; None for here."""
+        return self._resources.placement
 
     def at_end(self, close: Callable[[], None]) -> None:
         """Call `close` when the run ends."""

@@ -17,6 +17,7 @@ from agentflow.journal.events import Event
 from agentflow.models.auto import is_open
 from agentflow.models.protocol import Model, ModelSpec
 from agentflow.models.registry import parse_spec
+from agentflow.placement import Placement, placement_for
 from agentflow.resources import Resources
 from agentflow.services import LiveServices
 from agentflow.tools import Tool
@@ -41,14 +42,18 @@ class RunSettings:
     labels: Mapping[str, str] = field(default_factory=dict)
     resources: Resources | None = None
     within: Ledger | None = None
+    on: str | Placement | None = None
 
     def services(self) -> LiveServices:
         """Return what the steps of one run may reach.
 
         Raises:
             ModelError: The model's specification cannot be read.
-            ValueError: Two tools or environments have one name.
+            ValueError: Two tools or environments have one name, or there is no such place to run on.
+            MissingExtraError: The place needs packages that are not installed.
         """
+        if self.on is not None and self.resources is not None:
+            raise ValueError("lent resources say where their runs work: give them the placement")
         lent: dict[str, Model] = {}
         spec: ModelSpec | None
         if self.model is None or isinstance(self.model, ModelSpec):
@@ -65,6 +70,7 @@ class RunSettings:
             ask=self.ask,
             models=lent,
             resources=self.resources,
+            placement=placement_for(self.on),
         )
 
     def _tools_by_name(self) -> Mapping[str, Tool[..., Any]]:
@@ -89,4 +95,5 @@ class RunSettings:
             "redact": dict(self.redact) if isinstance(self.redact, Mapping) else list(self.redact),
             "cache_models": self.cache_models,
             **({"labels": dict(self.labels)} if self.labels else {}),
+            **({"on": self.on} if isinstance(self.on, str) else {}),
         }

@@ -16,6 +16,7 @@ from agentflow.engine.run import Step
 from agentflow.engine.steps import Body, StepCall, current_frame, perform
 from agentflow.errors import AgentflowError, ToolError
 from agentflow.models.protocol import ToolSpec
+from agentflow.placement import Placement, RemoteCall
 from agentflow.signature import Signature
 
 P = ParamSpec("P")
@@ -27,7 +28,8 @@ class Tool(Generic[P, T]):
 
     `effect` says that a call changes something outside: its intent is durable before it starts, it
     gets an `idempotency_key()`, and programs with such a tool in reach run strictly in order. `cache`
-    lets other runs take over its results for the same code and input.
+    lets other runs take over its results for the same code and input. `remote` sends it to another machine
+    where the run is given one (`Runner(on=...)`): for functions that compute, and that can be imported there.
     """
 
     def __init__(
@@ -38,14 +40,17 @@ class Tool(Generic[P, T]):
         description: str | None = None,
         effect: bool = False,
         cache: bool = False,
+        remote: bool = False,
     ) -> None:
+        if effect and remote:
+            raise ValueError("a tool with effects stays with the journal: drop `remote`")
         if effect and cache:
             raise ValueError("a tool with effects is never answered from another run: drop `cache`")
         self.function = function
         self.signature = Signature(function)
         self.name = self.signature.name = name or function.__name__
         self.description = description or inspect.getdoc(function) or ""
-        self.effect, self.cache = effect, cache
+        self.effect, self.cache, self.remote = effect, cache, remote
         self.target = target_of(function)
         self._code = code_hash(function)
         self._is_async = inspect.iscoroutinefunction(function)
@@ -78,15 +83,20 @@ class Tool(Generic[P, T]):
     def _as_step(
         self, arguments: dict[str, Any], details: dict[str, Any]
     ) -> tuple[StepCall[T], Body[T]]:
+        run = current_frame(self.name).run
+        written = self.signature.write_input(arguments)
+
         async def body(_step: Step) -> T:
+            place = run.services.placement() if self.remote else None
+            if place is not None:
+                return cast("T", await self._invoke_on(place, written))
             return cast("T", self.signature.check_output(await self._invoke(arguments)))
 
-        run = current_frame(self.name).run
         code = run.code_details(self.name, self.target, self.code)
         step: StepCall[T] = StepCall(
             name=self.name,
             kind="tool",
-            input=self.signature.write_input(arguments),
+            input=written,
             write=self.signature.write_output,
             read=self.signature.read_output,
             effect=self.effect,
@@ -102,6 +112,19 @@ class Tool(Generic[P, T]):
     def code(self) -> str:
         """Return the hash of the function's code."""
         return self._code
+
+    async def _invoke_on(self, place: Placement, written: bytes) -> Any:
+        call = RemoteCall(tool=self.name, target=self.target, code=self.code(), input=written)
+        return self.signature.read_output(await place.call(call))
+
+    async def carry_out(self, written: bytes) -> bytes:
+        """Call the function with arguments as JSON, and return its result as JSON; this is no step.
+
+        Raises:
+            InputError, ToolError, OutputError, PayloadError: See `__call__`.
+        """
+        value = await self._invoke(self.signature.read_input(written))
+        return self.signature.write_output(self.signature.check_output(value))
 
     async def _invoke(self, arguments: dict[str, Any]) -> Any:
         args, kwargs = self.signature.split(arguments)
@@ -138,6 +161,7 @@ def tool(
     description: str | None = None,
     effect: bool = False,
     cache: bool = False,
+    remote: bool = False,
 ) -> "_Maker": ...
 def tool(
     function: Callable[..., Any] | None = None,
@@ -147,6 +171,7 @@ def tool(
     description: str | None = None,
     effect: bool = False,
     cache: bool = False,
+    remote: bool = False,
 ) -> Any:
     """Make a tool of a function, sync or async; a sync one runs in a worker thread.
 
@@ -155,6 +180,13 @@ def tool(
     """
 
     def wrap(function: Callable[..., Any]) -> Tool[..., Any]:
-        return Tool(function, name=name, description=description, effect=effect, cache=cache)
+        return Tool(
+            function,
+            name=name,
+            description=description,
+            effect=effect,
+            cache=cache,
+            remote=remote,
+        )
 
     return wrap if function is None else wrap(function)

@@ -49,6 +49,7 @@ class Job:
     journal: str | None
     redact: Mapping[str, str] | Sequence[str] = ()
     cache_models: bool = False
+    on: str | None = None
 
 
 def carry_out(job: Job, *, quiet: bool, as_json: bool, view: bool = False) -> int:
@@ -79,6 +80,7 @@ def _carry_out(
         on_event=screen.hear if also is None else _both(screen.hear, also),
         redact=job.redact,
         cache_models=job.cache_models,
+        on=job.on,
     )
 
     async def work() -> RunResult[Any]:

@@ -1,12 +1,14 @@
 """`agentflow resume`: go on with a run that did not finish."""
 
 import sys
+from dataclasses import replace
 from typing import Any
 
 import click
 
 from agentflow.cli.again import job_like, recorded_run
 from agentflow.cli.carry import carry_out
+from agentflow.cli.placing import on_option
 from agentflow.cli.viewing import view_option
 from agentflow.runner import Runner, RunResult
 
@@ -30,6 +32,7 @@ from agentflow.runner import Runner, RunResult
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object: answer, checks, usage."
 )
+@on_option
 @view_option
 def resume(
     run: str,
@@ -38,11 +41,13 @@ def resume(
     journal: str | None,
     quiet: bool,
     as_json: bool,
+    on: str | None,
     view: bool,
 ) -> None:
     """Go on with a run that was stopped, failed or waits for an answer; finished steps are kept.
 
-    Runs of task files, and of flows that can be imported from here.
+    Runs of task files, and of flows that can be imported from here. They go on where they ran, or on
+    another PLACE.
 
     \b
     agentflow resume last
@@ -60,4 +65,5 @@ def resume(
     done = sum(step.status == "succeeded" for step in record.steps.values())
     announcement = f"resuming {record.id}: {done} of {len(record.steps)} steps are done"
     job = job_like(record, journal, start, run=record.id, announcement=announcement, budget=budget)
+    job = replace(job, on=on or record.settings.get("on"))
     sys.exit(carry_out(job, quiet=quiet, as_json=as_json, view=view))

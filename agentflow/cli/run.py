@@ -8,6 +8,7 @@ import click
 
 from agentflow.cli.carry import Job, carry_out
 from agentflow.cli.exits import EXIT_USAGE
+from agentflow.cli.placing import on_option
 from agentflow.cli.prepare import Prepared, prepare
 from agentflow.cli.viewing import view_option
 from agentflow.errors import TaskFileError
@@ -26,6 +27,7 @@ from agentflow.solving import solve_task
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object: answer, checks, usage."
 )
+@on_option
 @view_option
 def run(
     task_file: Path,
@@ -34,6 +36,7 @@ def run(
     journal: str | None,
     quiet: bool,
     as_json: bool,
+    on: str | None,
     view: bool,
 ) -> None:
     """Run a task file and print its answer.
@@ -45,16 +48,17 @@ def run(
     \b
     agentflow run examples/orders/task.yaml --model gguf:qwen2.5-coder-0.5b
     agentflow run examples/orders/task.yaml --view
+    agentflow run examples/orders/task.yaml --on ray
     """
     try:
         prepared = prepare(task_file, model=model, planner=planner, journal=journal)
     except TaskFileError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(EXIT_USAGE)
-    sys.exit(carry_out(_job(prepared), quiet=quiet, as_json=as_json, view=view))
+    sys.exit(carry_out(_job(prepared, on), quiet=quiet, as_json=as_json, view=view))
 
 
-def _job(prepared: Prepared) -> Job:
+def _job(prepared: Prepared, on: str | None) -> Job:
     run_id = new_run_id()
 
     async def start(runner: Runner) -> RunResult[Any]:
@@ -71,4 +75,5 @@ def _job(prepared: Prepared) -> Job:
         journal=prepared.journal,
         redact=prepared.redact,
         cache_models=prepared.cache_models,
+        on=on,
     )

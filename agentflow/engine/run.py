@@ -26,9 +26,10 @@ from agentflow.journal.events import (
 )
 from agentflow.journal.reuse import Asked, Edits, Recorded
 from agentflow.models.protocol import Model, ModelSpec
+from agentflow.placement import Placement
 from agentflow.redaction import Redactor
 from agentflow.sandbox.protocol import ProgramSandbox
-from agentflow.sandbox.workers.pool import TrialWorkers
+from agentflow.sandbox.workers.protocol import Workers
 
 Durability = Literal["results", "behind"]
 MAX_TRACE_CHARS = 20_000
@@ -74,8 +75,12 @@ class Services(Protocol):
         """Return the sandbox for plan code."""
         ...
 
-    async def workers(self) -> TrialWorkers:
+    async def workers(self) -> Workers:
         """Return the confined workers for generated functions."""
+        ...
+
+    def placement(self) -> Placement | None:
+        """Return where remote tools are called; None for here."""
         ...
 
     def at_end(self, close: Callable[[], None]) -> None:

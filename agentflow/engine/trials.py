@@ -13,8 +13,7 @@ from pydantic import BaseModel
 from agentflow.data import canonical
 from agentflow.engine.run import Step
 from agentflow.engine.steps import StepCall, current_frame, perform
-from agentflow.sandbox.workers.pool import TrialWorkers
-from agentflow.sandbox.workers.protocol import Examination, Examined, Observed, Trial
+from agentflow.sandbox.workers.protocol import Examination, Examined, Observed, Trial, Workers
 
 Result = TypeVar("Result", bound=BaseModel)
 
@@ -43,7 +42,7 @@ async def _step(
     name: str,
     asked: BaseModel,
     result: type[Result],
-    work: Callable[[TrialWorkers], Awaitable[Result]],
+    work: Callable[[Workers], Awaitable[Result]],
 ) -> Result:
     frame = current_frame(name)
 

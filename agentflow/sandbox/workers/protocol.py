@@ -5,7 +5,7 @@ confinement. An encoded value is JSON that describes a Python value (see docs/sa
 by the code's own process, so it is data to compare and print, and is never turned into live objects here.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -99,3 +99,27 @@ class Examined(_Value):
     passed: bool
     failure: Failure | None = None
     stdout: str = ""
+
+
+class Workers(Protocol):
+    """Runs generated functions confined."""
+
+    async def observe(self, trial: Trial) -> Observed:
+        """Return what a module does when it is loaded and called; its own errors are data.
+
+        Raises:
+            SandboxUnavailableError: Nothing can confine it any more.
+        """
+        ...
+
+    async def examine(self, examination: Examination) -> Examined:
+        """Return whether a module passes tests that it cannot see; errors of both are data.
+
+        Raises:
+            SandboxUnavailableError: Nothing can confine it any more.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """End what was started; what is still asked is lost."""
+        ...

@@ -1,0 +1,26 @@
+"""The option `--on`: where a command's sandboxed work and remote tools are carried out."""
+
+from typing import Any
+
+import click
+
+from agentflow.errors import MissingExtraError
+from agentflow.placement import placement_for
+
+
+def _checked(_context: click.Context, _option: click.Parameter, on: str | None) -> str | None:
+    try:
+        placement_for(on)
+    except (ValueError, MissingExtraError) as error:
+        raise click.BadParameter(str(error)) from error
+    return on
+
+
+def on_option(command: Any) -> Any:
+    """Add the option to a command."""
+    return click.option(
+        "--on",
+        metavar="PLACE",
+        callback=_checked,
+        help="Where sandboxed work and remote tools run: ray, or ray://HOST:PORT of a running cluster.",
+    )(command)

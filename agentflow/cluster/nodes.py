@@ -1,0 +1,194 @@
+"""The nodes of a cluster: which ones may be used, and how much each is doing.
+
+Owns the slots. A node is used after its agent has shown that it fits and that it confines; one that is lost is
+looked for again. Whoever wants a slot waits in order of arrival. Belongs to one event loop.
+"""
+
+import time
+from asyncio import CancelledError, Future, get_running_loop
+from collections import deque
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import anyio
+import anyio.to_thread
+
+from agentflow.cluster.agent import NodeAgent, call_tool
+from agentflow.cluster.connection import ray
+from agentflow.cluster.wire import fitting
+from agentflow.errors import ClusterError, NodeRefusedError
+
+OPEN_S = 120.0  # to start an agent and prove its sandbox, on a busy machine
+LOOK_S = 5.0  # how often to look for more nodes when all are busy
+POLL_S = 0.5
+SLOTS_PER_CORE = 2  # one at work, one on its way
+
+
+@dataclass(eq=False, kw_only=True)
+class Node:
+    """A node in use: `agent` is asked for sandboxed work, `tools` starts a process that calls a tool."""
+
+    id: str
+    name: str
+    slots: int
+    agent: Any
+    tools: Any
+    busy: int = 0
+    is_lost: bool = False
+
+
+class Nodes:
+    """Hands out slots. With nothing to hand out, it looks for nodes for `wait_s` before it gives up."""
+
+    def __init__(self, cluster: str, wait_s: float) -> None:
+        self._cluster, self._wait_s = cluster, wait_s
+        self._nodes: dict[str, Node] = {}
+        self.refused: dict[str, NodeRefusedError] = {}
+        self._waiting: deque[Future[Node | None]] = deque()
+        self._looking = anyio.Lock()
+        self._looked_at = float("-inf")
+
+    async def take(self) -> Node:
+        """Return a node with a slot taken on it; give it back with `give_back`.
+
+        Raises:
+            NodeRefusedError: There are nodes, and none may be used.
+            ClusterError: There are none.
+        """
+        while True:
+            if not self._nodes:
+                await self._find()
+            node = self._freest()
+            if node is None and time.monotonic() > self._looked_at + LOOK_S:
+                async with self._looking:
+                    await self._look()
+                node = self._freest()
+            node = node or await self._turn()
+            if node is not None:
+                return node
+
+    def give_back(self, node: Node) -> None:
+        """Free a slot, for the first who waits."""
+        node.busy -= 1
+        while self._waiting and not node.is_lost and node.busy < node.slots:
+            future = self._waiting.popleft()
+            if not future.done():
+                node.busy += 1
+                future.set_result(node)
+
+    def lose(self, node: Node) -> None:
+        """Use a node no more, until it is found again."""
+        node.is_lost = True
+        if self._nodes.get(node.id) is node:
+            del self._nodes[node.id]
+            self._looked_at = float("-inf")
+            ray().kill(node.agent)
+        if not self._nodes:
+            while self._waiting:
+                future = self._waiting.popleft()
+                if not future.done():
+                    future.set_result(None)  # to look for others
+
+    def refuse(self, node: Node, problem: str, remedy: str) -> None:
+        """Use a node no more: it cannot confine any longer."""
+        self.refused[node.id] = NodeRefusedError(node=node.name, problem=problem, remedy=remedy)
+        self.lose(node)
+
+    def close(self) -> None:
+        """End all agents."""
+        for node in list(self._nodes.values()):
+            self.lose(node)
+
+    def _freest(self) -> Node | None:
+        """Return the node with most room, one slot of it taken; None if there is none."""
+        best = max(self._nodes.values(), key=lambda node: node.slots - node.busy, default=None)
+        if best is None or best.busy >= best.slots:
+            return None
+        best.busy += 1
+        return best
+
+    async def _turn(self) -> Node | None:
+        """Wait for a slot; None when the last node was lost meanwhile."""
+        if not self._nodes:
+            return None
+        future: Future[Node | None] = get_running_loop().create_future()
+        self._waiting.append(future)
+        try:
+            return await future
+        except CancelledError:
+            if future.done() and not future.cancelled() and (node := future.result()):
+                self.give_back(node)
+            raise
+
+    async def _find(self) -> None:
+        """Look until there is a node."""
+        async with self._looking:
+            until = time.monotonic() + self._wait_s
+            while not self._nodes:
+                await self._look()
+                if self._nodes:
+                    return
+                if self.refused:
+                    raise next(iter(self.refused.values()))
+                if time.monotonic() > until:
+                    problem = f"no node with a core to work on was there for {self._wait_s:g} s"
+                    raise ClusterError(cluster=self._cluster, problem=problem)
+                await anyio.sleep(POLL_S)
+
+    async def _look(self) -> None:
+        """Take in the nodes that are new, all of them at once."""
+        self._looked_at = time.monotonic()
+        listed = await anyio.to_thread.run_sync(ray().nodes)
+        alive = {found["NodeID"]: found for found in listed if found["Alive"]}
+        for gone in self.refused.keys() - alive.keys():
+            del self.refused[gone]
+        async with anyio.create_task_group() as group:
+            for name, found in alive.items():
+                cores = int(found["Resources"].get("CPU", 0))
+                if cores and name not in self._nodes and name not in self.refused:
+                    group.start_soon(self._open, found, cores)
+        self._looked_at = time.monotonic()
+
+    async def _open(self, found: dict[str, Any], cores: int) -> None:
+        """Start an agent on a node and use it if it can be."""
+        node = _node(found, cores)
+        try:
+            with anyio.fail_after(OPEN_S):
+                refusal = await node.agent.prove.remote(fitting(), cores)
+        except ray().exceptions.RayTaskError as error:
+            remedy = "install agentflow there as it is here"
+            refusal = (f"its agent does not start: {_last_line(error)}", remedy)
+        except (ray().exceptions.RayError, TimeoutError):
+            ray().kill(node.agent)  # it is gone again; if not, it is found the next time
+            return
+        if refusal is not None:
+            self.refuse(node, *refusal)
+            ray().kill(node.agent)
+            return
+        self._nodes[node.id] = node
+        node.busy += 1
+        self.give_back(node)  # to those who wait
+
+
+def _node(found: dict[str, Any], cores: int) -> Node:
+    strategies = import_module("ray.util.scheduling_strategies")
+    here = strategies.NodeAffinitySchedulingStrategy(found["NodeID"], soft=False)
+    agents = (
+        ray()
+        .remote(NodeAgent)
+        .options(num_cpus=0, max_restarts=0, max_concurrency=1_000, scheduling_strategy=here)
+    )
+    tools = ray().remote(call_tool).options(num_cpus=1, max_retries=0, scheduling_strategy=here)
+    return Node(
+        id=found["NodeID"],
+        name=f"{found['NodeManagerHostname']}/{found['NodeID'][:8]}",
+        slots=SLOTS_PER_CORE * cores,
+        agent=agents.remote(),
+        tools=tools,
+    )
+
+
+def _last_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[-1] if lines else type(error).__name__

@@ -1,0 +1,125 @@
+"""What crosses between a run and its nodes, and what a node must have in common with it.
+
+Owns the form: an answer is data or a failure as data. Values of programs cross as JSON, so that no object of
+theirs is ever rebuilt by name.
+"""
+
+import hashlib
+import importlib.resources
+import platform
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+from agentflow.data import from_json, to_json
+from agentflow.errors import AgentflowError, ProgramError, rebuild
+from agentflow.sandbox.execution import crossing
+from agentflow.sandbox.turns import Issued, Turn, TurnEnd
+
+_SHIPPED = ("cluster", "sandbox", "sandbox.workers", "sandbox.workers.inside")  # what runs there
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What became of a piece of work: `content`, or the failure that `name` and `facts` describe.
+
+    `issued` are the calls that a program began meanwhile, each as `write_issued` wrote it.
+    """
+
+    content: Any = None
+    name: str = ""
+    message: str = ""
+    facts: dict[str, Any] | None = None
+    issued: tuple[tuple[Any, ...], ...] = ()
+
+    def value(self) -> Any:
+        """Return the content.
+
+        Raises:
+            AgentflowError: It is a failure.
+        """
+        if self.name:
+            raise rebuild(self.name, self.message, self.facts or {})
+        return self.content
+
+
+async def answered(work: Callable[[], Awaitable[Any]]) -> Answer:
+    """Await a piece of work; our own errors become data, others are bugs and stay what they are."""
+    try:
+        return Answer(content=await work())
+    except AgentflowError as error:
+        return Answer(name=type(error).__name__, message=str(error), facts=error.facts)
+
+
+@cache
+def fitting() -> dict[str, str]:
+    """Return what has to be the same on every node: paused programs and code go from one to another."""
+    digest = hashlib.blake2b(digest_size=8)
+    for package in _SHIPPED:
+        files = importlib.resources.files(f"agentflow.{package}").iterdir()
+        for file in sorted(files, key=lambda file: file.name):
+            if file.name.endswith(".py"):
+                digest.update(file.read_bytes())
+    return {
+        "Python": ".".join(platform.python_version_tuple()[:2]),
+        "agentflow": f"{version('agentflow')} ({digest.hexdigest()})",
+        "pydantic-monty": version("pydantic-monty"),
+    }
+
+
+def misfit(expected: dict[str, str]) -> str:
+    """Return in words where this process differs from what is expected; empty if it does not."""
+    here = fitting()
+    return ", ".join(
+        f"{name} {here[name]} where the run has {wanted}"
+        for name, wanted in expected.items()
+        if here.get(name) != wanted
+    )
+
+
+def write_turn(turn: Turn) -> Turn:
+    """Return a turn whose values are JSON."""
+    return replace(turn, inputs=to_json(turn.inputs), reply=to_json(turn.reply))
+
+
+def read_turn(turn: Turn) -> Turn:
+    """Return the turn that `write_turn` wrote."""
+    return replace(turn, inputs=from_json(turn.inputs), reply=from_json(turn.reply))
+
+
+def write_end(end: TurnEnd) -> TurnEnd:
+    """Return the end of a turn with its values as JSON.
+
+    Raises:
+        ProgramError: The result of the program is not plain data.
+    """
+    value = to_json(crossing(end.value, "the return value"))
+    return replace(end, value=value, waits=(to_json(list(end.waits)),))
+
+
+def read_end(end: TurnEnd) -> TurnEnd:
+    """Return the end that `write_end` wrote."""
+    return replace(end, value=from_json(end.value), waits=tuple(from_json(end.waits[0])))
+
+
+def write_issued(issued: Issued) -> tuple[Any, ...]:
+    """Return a call as data; arguments that are not plain become the error that the call will be."""
+    given: bytes | dict[str, Any]
+    try:
+        place = f"the call of {issued.name}"
+        given = to_json([crossing(part, place) for part in (list(issued.args), issued.kwargs)])
+    except ProgramError as error:
+        given = error.facts
+    return issued.number, issued.name, issued.line, given
+
+
+def read_issued(data: tuple[Any, ...]) -> Issued:
+    """Return the call that `write_issued` wrote."""
+    number, name, line, given = data
+    if isinstance(given, dict):
+        problem = ProgramError(**given)
+        return Issued(number=number, name=name, line=line, args=(), kwargs={}, problem=problem)
+    args, kwargs = from_json(given)
+    return Issued(number=number, name=name, line=line, args=tuple(args), kwargs=kwargs)
