@@ -90,3 +90,8 @@ def test_an_unknown_planner_is_a_line_that_names_what_is_near() -> None:
     result = call("recod")
     assert result.exit_code
     assert "did you mean 'recode'?" in str(result.exception)
+
+
+def test_the_page_that_compares_all_planners_is_what_they_say_of_themselves() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "planners.md").read_text(encoding="utf-8")
+    assert call("--markdown").stdout in page, "put `agentflow planners --markdown` into the page"
