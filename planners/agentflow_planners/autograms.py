@@ -55,8 +55,9 @@ from agentflow.data import Data
 from agentflow.errors import ExpansionError, InputError
 from agentflow_planners.shared.acting import tools_of
 from agentflow_planners.shared.delegation import Unrecorded
+from agentflow_planners.shared.spoken import spoken
 from agentflow_planners.shared.values import Count, Frozen
-from agentflow_planners.shared.wording import cut, statement
+from agentflow_planners.shared.wording import BRIEF_CHARS, cut, statement
 
 STEP = "autograms"
 GIVEN = ("program", "turns")
@@ -76,12 +77,6 @@ class Turn(Frozen):
 
     bot: str
     user: str
-
-
-class Listed(Frozen):
-    """A list as a model writes it."""
-
-    items: list[str]
 
 
 class Stretch(Frozen):
@@ -205,15 +200,16 @@ class _Dialogue:
 
     async def multiple_choice(self, question: str, choices: list[str]) -> str:
         """Return the model's choice."""
-        kind = {"type": "string", "enum": choices}
-        form = {"type": "object", "properties": {"choice": kind}, "required": ["choice"]}
         asked = f"{question}\nChoose one of: {'; '.join(choices)}"
-        return str((await generate(self._conversation(asked), output=form))["choice"])
+        form = {"type": "string", "enum": choices}
+        return str(await generate(self._conversation(asked), output=form))
 
     async def generate_list(self, instruction: str, most: int = 10) -> list[str]:
         """Return a list of texts."""
         asked = f"{instruction}\nGive at most {most} items."
-        return (await generate(self._conversation(asked), output=Listed)).items[:most]
+        item = {"type": "string", "maxLength": BRIEF_CHARS}
+        form = {"type": "array", "items": item, "maxItems": most}
+        return list(await generate(self._conversation(asked), output=form))
 
     def _check_may_speak(self) -> None:
         if self.turns and not self.turns[-1].user:
@@ -222,10 +218,7 @@ class _Dialogue:
             raise ExpansionError(step=STEP, problem=f"more than {self._most} turns; raise `turns`")
 
     async def _said(self, asked: str) -> str:
-        text = (await generate(self._conversation(asked))).text.strip()
-        if not text:
-            raise ExpansionError(step=STEP, problem="the model said nothing")
-        return cut(text, MAX_SAID_CHARS)
+        return cut(await spoken(self._conversation(asked), step=STEP), MAX_SAID_CHARS)
 
     def _conversation(self, asked: str) -> list[Message]:
         told = statement(self._task.model_copy(update={"inputs": {}}))

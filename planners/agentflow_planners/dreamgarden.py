@@ -35,6 +35,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from typing import Any, Literal
 
+from pydantic import Field
+
 from agentflow import Examination, Message, Result, Task, ask, examine, flow, generate, parallel
 from agentflow_planners.shared.answers import python_fence
 from agentflow_planners.shared.coding import python_reply
@@ -100,9 +102,9 @@ class Node(Frozen):
 
     id: str
     goal: str
-    place: Place
     notes: tuple[str, ...] = ()
-    how: str = ""
+    place: Place = Field(exclude=True)  # of no interest in an answer, and neither is `how`
+    how: str = Field("", exclude=True)
     artefact: Artefact | None = None
     children: tuple["Node", ...] = ()
 
@@ -115,11 +117,6 @@ class Node(Frozen):
         yield self
         for child in self.children:
             yield from child.walk()
-
-    def data(self) -> dict[str, Any]:
-        """Return it as plain data for the answer."""
-        own = self.model_dump(mode="json", include={"id", "goal", "notes", "artefact"})
-        return own | {"children": [child.data() for child in self.children]}
 
 
 Grow = Callable[[Node, str], Awaitable[Node]]
@@ -168,7 +165,7 @@ async def dreamgarden(
             break
     for grow in (plans, makes):
         tree = await _grown(tree, grow, people)
-    return Result(output=tree.data())
+    return Result(output=tree.model_dump(mode="json"))
 
 
 @flow

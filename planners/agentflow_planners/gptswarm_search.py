@@ -34,13 +34,10 @@ from pydantic_core import to_jsonable_python
 from agentflow import Result, Task, flow, generate, note, parallel
 from agentflow_planners.optimising.candidates import Candidate
 from agentflow_planners.optimising.cases import Case, Cases, cases_of
-from agentflow_planners.optimising.purse import Purse
+from agentflow_planners.optimising.rounds import Rounds
 from agentflow_planners.optimising.scoring import Outcome, evaluate
-from agentflow_planners.optimising.searching import DONE, Trial, result_of, settle
 from agentflow_planners.shared.fusing import Voice, surviving
-from agentflow_planners.shared.live_graph import Given, LiveGraph
 from agentflow_planners.shared.swarms import (
-    DECISION,
     DEFAULT,
     Agents,
     Edge,
@@ -58,7 +55,6 @@ BETAS, EPSILON = (0.9, 0.999), 1e-8  # of Adam, as published
 MAX_ADVICE_CHARS, MAX_ADVICE_TOKENS = 400, 200
 MAX_PROMPT_CHARS = 2_000
 MAX_SHOWN_CHARS = 1_000
-NO_BUDGET = "the budget would not cover another round"
 
 ADVISE = (
     "An agent in a team is told this:\n{prompt}\n\nThe team had this task:\n{task}\n\nIts answer was "
@@ -111,23 +107,19 @@ async def gptswarm_edges(
     """
     cases, draws = cases_of(task, seed=seed), random.Random(seed)  # noqa: S311 - a repeatable search
     base = _candidate(agents, only_decision(agents), decision, judge)
-    chances, purse, stopped = Chances(possible_edges(agents), rate), Purse(cases), DONE
-    await purse.covers()
-    trials = [await _tried(base, cases, "as it was")]
-    for number in range(iterations):
-        if not await purse.covers():
-            stopped = NO_BUDGET
-            break
+    chances, search = Chances(possible_edges(agents), rate), Rounds(cases, iterations)
+    await search.tries(base, "as it was")
+    async for number in search:
         drawn = [chances.drawn(draws) for _graph in range(batch)]
-        met = [cases.train[(number * batch + place) % len(cases.train)] for place in range(batch)]
+        met = _next_cases(cases, number, batch)
         scores = await parallel(
-            evaluate.named(f"graph {number + 1}.{place}")(_joined(base, one), (case,))
+            evaluate.named(f"graph {number}.{place}")(_joined(base, one), (case,))
             for place, (one, case) in enumerate(zip(drawn, met, strict=True), 1)
         )
         chances.learn(drawn, [score.mean for score in scores])
     note("chances: " + ", ".join(f"{a} -> {b} {p:.2f}" for (a, b), p in chances.by_edge().items()))
-    trials.append(await _tried(_joined(base, chances.kept()), cases, "edges above one half"))
-    return result_of(await settle(base, tuple(trials), cases, stopped))
+    await search.tries(_joined(base, chances.kept()), "edges above one half")
+    return await search.settled()
 
 
 class Slope:
@@ -231,23 +223,20 @@ async def gptswarm_prompts(
         ModelError: A call failed for good.
     """
     cases = cases_of(task, seed=seed)
-    purse, stopped = Purse(cases), DONE
     best = _candidate(agents, only_decision(agents) if edges is None else edges, decision, judge)
-    await purse.covers()
-    trials = [await _tried(best, cases, "as it was")]
     spots = [(one, place) for one in range(len(agents)) for place in range(len(agents[one].nodes))]
-    for number, (one, place) in enumerate(spots * rounds):
-        if not await purse.covers():
-            stopped = NO_BUDGET
-            break
-        size = min(records, len(cases.train))
-        met = [cases.train[(number * size + shift) % len(cases.train)] for shift in range(size)]
-        name = f"{number // len(spots) + 1}. {agents[one].key(agents[one].nodes[place].id)}"
-        better = await improve.named(name)(best, one, place, tuple(met), candidates)
+    search = Rounds(cases, rounds * len(spots))
+    await search.tries(best, "as it was")
+    async for number in search:
+        turn, spot = divmod(number - 1, len(spots))
+        one, place = spots[spot]
+        name = f"{turn + 1}. {agents[one].key(agents[one].nodes[place].id)}"
+        met = _next_cases(cases, number, min(records, len(cases.train)))
+        better = await improve.named(name)(best, one, place, met, candidates)
         if better != best:
             best = better
-            trials.append(await _tried(best, cases, name))
-    return result_of(await settle(trials[0].candidate, tuple(trials), cases, stopped))
+            await search.tries(best, name)
+    return await search.settled()
 
 
 @flow
@@ -289,21 +278,16 @@ async def rewrite(prompt: str, case: Case, outcome: Outcome) -> str:
 def _candidate(
     agents: Agents, edges: Sequence[Edge], decision: Strategy, judge: Voice | None
 ) -> Candidate:
-    nodes = [DECISION, *(one.key(node.id) for one in agents for node in one.nodes)]
-    # A swarm that cannot be run is refused here; later it would be one that fails every case.
-    LiveGraph("gptswarm").extend(dict.fromkeys(nodes, _never), node_edges(agents, edges))
+    node_edges(agents, edges)  # refuses a swarm that cannot be run, which would fail every case
     options = {"agents": agents, "edges": edges, "decision": decision, "judge": judge}
     return Candidate(planner="gptswarm", options=to_jsonable_python(options, exclude_none=True))
-
-
-async def _never(_given: Given) -> None:
-    raise AssertionError("this graph is only looked at")
 
 
 def _joined(swarm: Candidate, graph: Drawn) -> Candidate:
     return swarm.having(edges=[list(edge) for edge in edges_of(graph)])
 
 
-async def _tried(swarm: Candidate, cases: Cases, thought: str) -> Trial:
-    score = await evaluate.named(f"select, {thought}")(swarm, cases.select)
-    return Trial(candidate=swarm, score=score, thought=thought)
+def _next_cases(cases: Cases, number: int, size: int) -> tuple[Case, ...]:
+    """Return the cases to learn from in a round; rounds go through all of them, again and again."""
+    first = (number - 1) * size
+    return tuple(cases.train[place % len(cases.train)] for place in range(first, first + size))
