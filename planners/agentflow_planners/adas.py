@@ -36,16 +36,15 @@ from agentflow.errors import (
     MalformedReplyError,
     ProgramError,
 )
-from agentflow_planners.optimising.candidates import Candidate
 from agentflow_planners.optimising.cases import cases_of
-from agentflow_planners.optimising.trying import Search
+from agentflow_planners.optimising.programs import program
+from agentflow_planners.optimising.purse import Purse
+from agentflow_planners.optimising.trying import KEPT, Search
 from agentflow_planners.shared.coded import checked
 from agentflow_planners.shared.replies import opening
 from agentflow_planners.shared.values import Count, Frozen, Number
 from agentflow_planners.shared.vocabulary import TASK_WORDS, VOCABULARY, names
 from agentflow_planners.shared.wording import Brief, cut, question
-
-Text = Annotated[str, Field(min_length=1)]
 
 LEAST_MEAN = 0.01  # below it an agent counts as broken, as published
 MAX_CODE_CHARS = 4_000
@@ -120,7 +119,7 @@ class Proposal(Frozen):
 
     thought: Brief
     name: Annotated[Brief, Field(min_length=1)]
-    code: Text
+    code: Annotated[str, Field(min_length=1)]
 
 
 @flow
@@ -154,12 +153,15 @@ async def adas(
     cases = cases_of(task, seed=seed)
     tools = {name for case in cases.select for name in case.task.tools}
     first = [Proposal(thought="", name=name, code=code) for name, code in SEEDS.items()][:seeds]
-    search = Search(_candidate(first[0]), cases)
+    search, purse = Search(program(first[0].code), cases), Purse(cases)
     for proposal in first:
-        await search.tries(_candidate(proposal), proposal.name)
+        await purse.covers()
+        await search.tries(program(proposal.code), proposal.name)
     search.base = max(search.trials, key=lambda trial: trial.score.mean).candidate
     told = f"What the agents are for: {task.goal}\n\nOne of the tasks:\n{cut(question(cases.train[0].task), MAX_TOLD_CHARS)}"
     for number in range(1, generations + 1):
+        if not (search.is_over or await purse.covers()):
+            search.stopped = KEPT
         if search.is_over:
             break
         try:
@@ -194,7 +196,7 @@ async def _tried(search: Search, proposal: Proposal, tools: list[str]) -> str:
         checked(proposal.code, names(tools))
     except ProgramError as error:
         return error.report
-    score = await search.tries(_candidate(proposal), f"{proposal.name}: {proposal.thought}")
+    score = await search.tries(program(proposal.code), f"{proposal.name}: {proposal.thought}")
     if score is None or score.mean >= LEAST_MEAN:
         return ""
     problems = [outcome.problem for outcome in score.outcomes if outcome.problem]
@@ -242,7 +244,3 @@ def _archive(search: Search, shown: int) -> str:
         if trial in best or trial in latest
     ]
     return json.dumps(entries, ensure_ascii=False, indent=1)
-
-
-def _candidate(proposal: Proposal) -> Candidate:
-    return Candidate(planner="coded_flow", options={"source": proposal.code})

@@ -37,8 +37,6 @@ Published: none that were checked.
 import ast
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from agentflow import (
     Message,
     Program,
@@ -111,10 +109,11 @@ async def autograms(
     if not source.strip():
         raise InputError(step=STEP, problem="give the dialogue as the input `program`")
     inputs = {name: value for name, value in task.inputs.items() if name not in GIVEN}
+    given: Any = task.inputs.get("turns")
     name, stretch = "start", Stretch(value=None, turns=())
     for _jump in range(jumps + 1):
         part = Program(code=code, inputs=inputs, parallel=False)
-        stretch = await talk.named(name)(task, part, stretch.turns, turns)
+        stretch = await talk.named(name)(task, part, stretch.turns, turns, given)
         match stretch.value:
             case {"goto": str(name), "goto_args": args, "goto_kwargs": kwargs}:
                 code = _entered(source, name)
@@ -125,9 +124,11 @@ async def autograms(
 
 
 @flow
-async def talk(task: Task, program: Program, said: tuple[Turn, ...], most: int) -> Stretch:
-    """Run the program until it ends or jumps."""
-    dialogue = _Dialogue(task, said, most)
+async def talk(
+    task: Task, program: Program, said: tuple[Turn, ...], most: int, given: list[str] | None
+) -> Stretch:
+    """Run the program until it ends or jumps; `given` are the user's words in advance."""
+    dialogue = _Dialogue(task, said, most, given)
     value = await run_program(program, dialogue.answer)
     return Stretch(value=value, turns=tuple(dialogue.turns))
 
@@ -149,12 +150,10 @@ def _entered(source: str, name: str) -> str:
 class _Dialogue:
     """What a program's calls do, one at a time."""
 
-    def __init__(self, task: Task, said: tuple[Turn, ...], most: int) -> None:
-        self._task, self._most, self.turns = task, most, list(said)
-        try:
-            self._given = TypeAdapter(list[str] | None).validate_python(task.inputs.get("turns"))
-        except ValidationError as error:
-            raise InputError(step=STEP, problem="`turns` are the user's words: texts") from error
+    def __init__(
+        self, task: Task, said: tuple[Turn, ...], most: int, given: list[str] | None
+    ) -> None:
+        self._task, self._most, self._given, self.turns = task, most, given, list(said)
         own = {name: Unrecorded(getattr(self, name)) for name in FUNCTIONS}
         self._functions = tools_of(task) | own
 

@@ -39,8 +39,6 @@ from agentflow_planners.shared.spoken import spoken
 from agentflow_planners.shared.values import Count, Frozen
 from agentflow_planners.shared.wording import coded_question, cut, preview, shown, tool_lines
 
-Text = Annotated[str, Field(min_length=1, max_length=2_000)]
-
 STEP, MAIN = "demo2code", "solve"
 OWN = ("demos", "api")
 MAX_DEMO_CHARS = 20_000
@@ -68,16 +66,20 @@ LAST = "Call nothing but Python's own functions and those that are given."
 class Summary(Frozen):
     """A shorter version, and whether it is short enough."""
 
-    summary: Text
+    summary: Annotated[str, Field(min_length=1, max_length=2_000)]
     sufficient: bool
 
 
 class Given(Frozen):
-    """What all functions of a program are written from; `taken` are names that are there already."""
+    """What all functions of a program are written from: names that are there already are `taken`.
+
+    `failures` counts the programs before this one, and `problem` is that of the last.
+    """
 
     told: str
     taken: tuple[str, ...]
     failures: int = 0
+    problem: str = ""
 
 
 @flow
@@ -106,7 +108,7 @@ async def demo2code(
         for number, demo in enumerate(demos, 1)
     )
     spec = await specify(task.goal, tuple(summaries))
-    first = given = _given(task, spec, api, world)
+    given = _given(task, spec, api, world)
     for attempt in range(attempts):
         effects: list[str] = []
         try:
@@ -116,10 +118,9 @@ async def demo2code(
             value = await run_program(program, _nobody, effects=effects)
             return Result(output=fitting(value, task))
         except FAILED as error:
-            problem = error.report if isinstance(error, ProgramError) else str(error)
+            problem = cut(str(getattr(error, "report", error)), MAX_SHOWN_CHARS)
         note(f"version {attempt + 1} of {MAIN} failed: {problem}")
-        told = f"{first.told}\n\nAn earlier program failed:\n{cut(problem, MAX_SHOWN_CHARS)}"
-        given = first.model_copy(update={"told": told, "failures": attempt + 1})
+        given = given.model_copy(update={"problem": problem, "failures": attempt + 1})
         if effects:
             break  # what it did cannot be taken back
     raise ExpansionError(step=STEP, problem=f"no program came to an answer; the last: {problem}")
@@ -134,9 +135,8 @@ async def summarise(goal: str, demo: str, rounds: int) -> str:
         said = await generate(prompt, system=SUMMARISE, output=Summary)
         text = said.summary
         if said.sufficient:
-            break
-    else:
-        note(f"not sufficiently summarised after {rounds} rounds")
+            return text
+    note(f"not sufficiently summarised after {rounds} rounds")
     return text
 
 
@@ -183,14 +183,15 @@ async def write(given: Given, inputs: tuple[str, ...], depth: int, total: int) -
 @flow
 async def define(given: Given, name: str, head: str, so_far: str, is_last: bool) -> dict[str, str]:
     """Return the function of this name, and helpers that come with it, as source by name."""
-    parts = [given.told, f"Written so far:\n{cut(so_far, MAX_SHOWN_CHARS)}" if so_far else ""]
-    parts += [LAST if is_last else "", f"Write `{head}`"]
+    failed = f"An earlier program failed:\n{given.problem}" if given.problem else ""
+    written = f"Written so far:\n{cut(so_far, MAX_SHOWN_CHARS)}" if so_far else ""
+    parts = [given.told, failed, written, LAST if is_last else "", f"Write `{head}`"]
     said = opening(WRITE, "\n\n".join(filter(None, parts)))
     reply = await python_reply(said, begun=f"{head}\n", failures=given.failures)
     is_whole = f"def {name}(" in reply  # a local model goes on from the head
     module = read_reply(reply if is_whole else f"```python\n{head}\n{reply}")
-    written = [node for node in module.functions if node.is_written]
-    made = {node.name: node.source() for node in written if node.name not in given.taken}
+    new = [node for node in module.functions if node.is_written and node.name not in given.taken]
+    made = {node.name: node.source() for node in new}
     if name not in made:
         raise ExpansionError(step=name, problem=f"the reply does not write {name}")
     return made

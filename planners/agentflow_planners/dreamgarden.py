@@ -157,7 +157,8 @@ async def dreamgarden(
     remarks = ""
     for _round in range(rounds if people else 0):
         tree = await _grown(tree, plans, people)
-        if edits := await asked(ASKED.format(remarks=remarks, garden=_seen(tree))):
+        told = ASKED.format(remarks=remarks, garden=_seen(tree))
+        if edits := await ask(told, output=list[Edit]):
             tree, remarks = _changed(tree, edits)
             continue
         planned, tree, remarks = tree, await _grown(tree, makes, people), ""
@@ -166,12 +167,6 @@ async def dreamgarden(
     for grow in (plans, makes):
         tree = await _grown(tree, grow, people)
     return Result(output=tree.model_dump(mode="json"))
-
-
-@flow
-async def asked(text: str) -> list[Edit]:
-    """Ask the person what to change."""
-    return await ask(text, output=list[Edit])
 
 
 @flow
@@ -277,13 +272,12 @@ def _edited(node: Node, edit: Edit) -> Node | None:
 
 
 def _seen(tree: Node) -> str:
-    """Return the garden as lines for the person."""
+    """Return the garden as lines for the person: nothing behind the tool is a leaf that is only planned."""
     lines = []
     for node in tree.walk():
-        made, state = node.artefact, f"[{node.how}, not made yet]" if node.how in MAKE else ""
+        made, state = node.artefact, f"[{node.how}]"
         if made:
             state = f"[{made.kind}] {made.problem or made.result or made.text}"
         told = [cut(" ".join(text.split()), MAX_SHOWN_CHARS) for text in (node.goal, state)]
-        indent = "  " * node.id.count(".")
-        lines.append(indent + " ".join(filter(None, [node.id, *told])))
+        lines.append("  " * node.id.count(".") + " ".join([node.id, *told]))
     return "\n".join(lines)

@@ -37,6 +37,7 @@ from agentflow_planners.optimising.cases import Case, Cases, cases_of
 from agentflow_planners.optimising.rounds import Rounds
 from agentflow_planners.optimising.scoring import Outcome, evaluate
 from agentflow_planners.shared.fusing import Voice, surviving
+from agentflow_planners.shared.spoken import spoken
 from agentflow_planners.shared.swarms import (
     DEFAULT,
     Agents,
@@ -52,7 +53,7 @@ from agentflow_planners.shared.wording import question, shown
 
 MOMENTUM = 0.9  # of the baseline
 BETAS, EPSILON = (0.9, 0.999), 1e-8  # of Adam, as published
-MAX_ADVICE_CHARS, MAX_ADVICE_TOKENS = 400, 200
+MAX_ADVICE_TOKENS = 200
 MAX_PROMPT_CHARS = 2_000
 MAX_SHOWN_CHARS = 1_000
 
@@ -249,19 +250,16 @@ async def improve(
     now = await evaluate.named("records")(swarm, cases)
     bad = [pair for pair in zip(cases, now.outcomes, strict=True) if not pair[1].passed][:most]
     written = await surviving((rewrite(prompt, *pair) for pair in bad), least=0)
-    swarms = [swarm]
-    for text in dict.fromkeys(written):
-        if text not in ("", prompt):
-            told = deepcopy(agents)
-            told[one]["nodes"][place]["prompt"] = text
-            swarms.append(swarm.having(agents=told))
-    scores = await parallel(
-        evaluate.named(f"prompt {number}")(other, cases)
-        for number, other in enumerate(swarms[1:], 1)
-    )
+    swarms = []
+    for text in [text for text in dict.fromkeys(written) if text not in ("", prompt)]:
+        told = deepcopy(agents)
+        told[one]["nodes"][place]["prompt"] = text
+        swarms.append(swarm.having(agents=told))
+    numbered = enumerate(swarms, 1)
+    scores = await parallel(evaluate.named(f"prompt {at}")(told, cases) for at, told in numbered)
     means = [now.mean, *(score.mean for score in scores)]
     note(f"mean values, first with the prompt as it is: {means}")
-    return swarms[means.index(max(means))]
+    return [swarm, *swarms][means.index(max(means))]
 
 
 @flow
@@ -269,8 +267,7 @@ async def rewrite(prompt: str, case: Case, outcome: Outcome) -> str:
     """Return a prompt rewritten by advice on one case that went wrong."""
     answer = shown(outcome.problem or outcome.output, MAX_SHOWN_CHARS)
     wrong = ADVISE.format(prompt=prompt, task=question(case.task), answer=answer)
-    said = (await generate(wrong, max_tokens=MAX_ADVICE_TOKENS)).text
-    advice = " ".join(said.split())[:MAX_ADVICE_CHARS]
+    advice = await spoken(wrong, step="advice", max_tokens=MAX_ADVICE_TOKENS)
     ask = REWRITE.format(prompt=prompt, advice=advice)
     return (await generate(ask, output=Rewritten)).prompt.strip()
 

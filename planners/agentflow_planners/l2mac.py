@@ -29,7 +29,7 @@ from agentflow import Message, Result, Task, flow, generate, note, parse_program
 from agentflow.errors import ExpansionError, InputError, ProgramError
 from agentflow_planners.shared.file_store import Files, FileStore, checked_path
 from agentflow_planners.shared.memory import Edit, Memory, edit_memory, given_memory
-from agentflow_planners.shared.replies import opening, sound
+from agentflow_planners.shared.replies import opening, sized, sound
 from agentflow_planners.shared.sampling import first_options, sample_options
 from agentflow_planners.shared.values import Count, Frozen
 from agentflow_planners.shared.wording import Brief, cut, statement
@@ -131,7 +131,8 @@ async def plan(told: str, most: int) -> tuple[str, ...]:
         is_sound = 1 <= len(texts) <= most and all(texts)
         return "" if is_sound else f"give between 1 and {most} instructions, none of them empty"
 
-    program = await sound(opening(PROGRAM.format(most=most), told), Program, problem, step=STEP)
+    form = sized(Program, instructions=(1, most))
+    program = await sound(opening(PROGRAM.format(most=most), told), form, problem, step=STEP)
     return tuple(cut(text.strip(), MAX_INSTRUCTION_CHARS) for text in program.instructions)
 
 

@@ -27,7 +27,9 @@ from typing import Any
 from agentflow import Message, Program, Result, Task, flow, generate, note, parallel, run_program
 from agentflow.errors import ExpansionError, InputError, MalformedReplyError, ProgramError
 from agentflow_planners.shared.arithmetic import arithmetic, as_python
+from agentflow_planners.shared.replies import sized
 from agentflow_planners.shared.values import Count, Frozen, Number
+from agentflow_planners.shared.wording import Brief
 
 MAX_TOLD_CHARS = 500
 DRAWN = 64
@@ -66,13 +68,13 @@ return [seen(x) for x in points]"""
 class Variants(Frozen):
     """Easier problems, as a model writes them."""
 
-    integrands: list[str]
+    integrands: list[Brief]
 
 
 class Solution(Frozen):
     """An antiderivative, as a model writes it."""
 
-    antiderivative: str
+    antiderivative: Brief
 
 
 class Solved(Frozen):
@@ -195,8 +197,9 @@ async def verify(integrand: str, solution: str, climb: Climb) -> str:
 async def _easier(integrand: str, climb: Climb, above: tuple[str, ...]) -> list[str]:
     """Return different variants that can be read, and are no problem of which this is a variant."""
     prompt = VARY.format(integrand=integrand, count=climb.variants, form=FORM)
+    form = sized(Variants, integrands=(1, climb.variants))
     try:
-        given = (await generate(prompt, output=Variants)).integrands
+        given = (await generate(prompt, output=form)).integrands
     except MalformedReplyError as error:
         note(f"no variants: {error}")
         return []

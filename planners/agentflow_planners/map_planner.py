@@ -25,9 +25,9 @@ from pydantic import Field
 from agentflow import Message, Result, Task, flow, generate, note, parallel
 from agentflow.errors import ExpansionError, MalformedReplyError
 from agentflow_planners.shared.domains import Domain, given_problem
-from agentflow_planners.shared.replies import opening
+from agentflow_planners.shared.replies import opening, sized
 from agentflow_planners.shared.values import Count, Frozen, Number
-from agentflow_planners.shared.wording import cut
+from agentflow_planners.shared.wording import Brief, cut
 
 MAX_SHOWN_CHARS = 200
 MAX_TOLD_STATES = 20
@@ -53,13 +53,13 @@ class Search(Frozen):
 class Subgoals(Frozen):
     """States on the way, as a model writes them."""
 
-    states: list[str]
+    states: list[Brief]
 
 
 class Moves(Frozen):
     """Moves, as a model writes them."""
 
-    moves: list[str]
+    moves: list[Brief]
 
 
 class Estimate(Frozen):
@@ -134,9 +134,10 @@ async def map_planner(
 @flow
 async def decompose(domain: Domain, start: str, goal: str, most: int) -> list[str]:
     """Return subgoals that are states of the domain, in order: the task decomposer."""
+    form = sized(Subgoals, states=(0, most))
     ask = f"Start: {start}\nGoal: {goal}\n{DECOMPOSE.format(most=most)}"
     try:
-        said = (await generate(ask, output=Subgoals, system=domain.rules)).states[:most]
+        said = (await generate(ask, output=form, system=domain.rules)).states[:most]
     except MalformedReplyError as error:
         note(f"no subgoals: {error}")
         return []
@@ -177,9 +178,10 @@ async def propose(search: Search, state: str) -> list[Option]:
     ask = f"State: {state}\nGoal: {search.target}\nStates so far: {before}\n{ACT.format(width=search.width)}"
     said = opening(search.domain.rules, ask)
     valid: dict[str, Option] = {}
+    form = sized(Moves, moves=(1, search.width))
     for _attempt in range(search.revisions + 1):
         try:
-            moves = (await generate(said, output=Moves)).moves[: search.width]
+            moves = (await generate(said, output=form)).moves[: search.width]
         except MalformedReplyError as error:
             note(f"the actor said no moves: {error}")
             break

@@ -134,20 +134,19 @@ async def minstrel(
     analysis = await generate(f"{wish}\n\n{ANALYSE}", output=Analysis)
     needed = [name for name in ABOUT if getattr(analysis, name)]
     given = {name: task.inputs[name] for name in OF_PERSON if name in task.inputs}
-    lacking = ", ".join(name for name in needed if name in OF_PERSON and name not in given)
+    parts: Parts = {name: shown(value, MAX_MODULE_CHARS) for name, value in given.items()}
+    lacking = ", ".join(name for name in needed if name in OF_PERSON and name not in parts)
     if lacking:
         note(f"the prompt goes without {lacking}: only a person can give that, as an input")
     brief = Wanted(wish=wish, role=analysis.role, max_tokens=max_tokens)
-    parts: Parts = {name: shown(value, MAX_MODULE_CHARS) for name, value in given.items()}
     mine = [name for name in needed if name not in OF_PERSON]
     parts |= dict(await surviving(design.named(name)(brief, name) for name in mine))
+    asks = [QUESTION.format(number=place, most=questions) for place in range(1, questions + 1)]
     for number in range(1, rounds + 1):
         prompt = composed(brief.role, parts)
         tried = (
-            trial.named(f"trial {number}.{place}")(
-                prompt, QUESTION.format(number=place, most=questions), commenters, max_tokens
-            )
-            for place in range(1, questions + 1)
+            trial.named(f"trial {number}.{place}")(prompt, text, commenters, max_tokens)
+            for place, text in enumerate(asks, 1)
         )
         changes = await _changes(prompt, await surviving(tried, least=0), parts)
         if not changes:
@@ -162,9 +161,8 @@ async def minstrel(
 
 def composed(role: str, parts: Parts) -> str:
     """Return the prompt: the role as its heading, and the modules below headings of theirs."""
-    texts = [
-        f"## {name.replace('_', ' ').title()}\n{parts[name]}" for name in ABOUT if name in parts
-    ]
+    there = [name for name in ABOUT if name in parts]
+    texts = [f"## {name.replace('_', ' ').title()}\n{parts[name]}" for name in there]
     return "\n\n".join([f"# Role: {' '.join(role.split())}", *texts])
 
 

@@ -27,11 +27,11 @@ from pydantic import Field, ValidationError
 from agentflow import Result, Task, ask, flow, note
 from agentflow.errors import InputError
 from agentflow_planners.shared.memory import Edit, Memory, edit_memory, given_memory
-from agentflow_planners.shared.replies import opening, sound
+from agentflow_planners.shared.replies import opening, sized, sound
 from agentflow_planners.shared.values import Count, Frozen, Number
-from agentflow_planners.shared.wording import Brief, cut, statement
+from agentflow_planners.shared.wording import Brief, Passage, cut, statement
 
-Text = Annotated[str, Field(min_length=1)]
+Text = Annotated[Passage, Field(min_length=1)]
 Chooser = Literal["model", "person", "first"]
 
 STEP = "recurrent_gpt"
@@ -124,7 +124,8 @@ async def write(system: str, prompt: str, plans: int) -> Written:
     def problem(said: Written) -> str:
         return "" if len(said.plans) == plans else f"give {plans} plans, not {len(said.plans)}"
 
-    return await sound(opening(system, prompt), Written, problem, step=STEP)
+    form = sized(Written, plans=(plans, plans))
+    return await sound(opening(system, prompt), form, problem, step=STEP)
 
 
 @flow

@@ -98,8 +98,8 @@ async def s_agents(
 async def do_part(task: Task, past: tuple[tuple[str, Data], ...], turns: int) -> Data:
     """Do one part with the tools, remembering what was done before."""
     lines = [f"- {goal}\n  {shown(found, MAX_SHOWN_CHARS)}" for goal, found in past]
-    memory = "\n".join(["You have done before:", *lines]) if past else ""
-    context = "\n\n".join(filter(None, (task.context, memory)))
+    memory = ["", "You have done before:", *lines] if past else []
+    context = "\n".join([task.context, *memory]).strip()
     known = task.model_copy(update={"context": context})
     return await attempt(known, turns=turns, step="s_agents")
 
@@ -123,6 +123,7 @@ class _Group:
 
     def __init__(self, task: Task, parts: Sequence[SubTask], members: Crew, limits: Limits) -> None:
         self._task, self._crew, self._limits = task, members, limits
+        self._names = [f"agent_{number}" for number in range(1, limits.agents + 1)]
         self._left, self._taken = list(parts), [part.id for part in parts]
         self._at_work: dict[str, SubTask | None] = {}  # the leader is at no part
         self._past: dict[str, tuple[tuple[str, Data], ...]] = {}
@@ -150,16 +151,13 @@ class _Group:
         doing = [f"{part.id}: {part.goal}" for part in self._at_work.values() if part]
         left = [f"{part.id} (needs {list(part.needs)}): {part.goal}" for part in self._left]
         heads = {"Found": known, "Failed": lost, "At work": doing, "Not begun": left}
-        return "\n\n".join(
-            "\n".join([f"{head}:", *found]) for head, found in heads.items() if found
-        )
+        parts = ("\n".join([f"{head}:", *found]) for head, found in heads.items() if found)
+        return "\n\n".join(parts)
 
     def _begin(self) -> bool:
         """Give every idle agent what is ready, and the leader the news; return whether any is at work."""
-        for number in range(1, self._limits.agents + 1):
-            name = f"agent_{number}"
-            part = None if name in self._at_work else self._ready()
-            if part:
+        for name in [name for name in self._names if name not in self._at_work]:
+            if part := self._ready():
                 self._left.remove(part)
                 self._start(name, part)
         room = self._limits.total - len(self._taken)

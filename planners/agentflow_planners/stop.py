@@ -36,11 +36,11 @@ from agentflow.errors import (
     OutputError,
     ProgramError,
 )
-from agentflow_planners.optimising.candidates import Candidate
 from agentflow_planners.optimising.cases import Case, cases_of
+from agentflow_planners.optimising.programs import program
 from agentflow_planners.optimising.rounds import Rounds
 from agentflow_planners.optimising.scoring import evaluate
-from agentflow_planners.shared.coded import Allowance, checked, run_coded
+from agentflow_planners.shared.coded import Allowance, Calls, checked, run_coded
 from agentflow_planners.shared.values import Count, Frozen, Number
 from agentflow_planners.shared.vocabulary import TASK_WORDS, VOCABULARY, ask, names
 from agentflow_planners.shared.wording import cut, question
@@ -152,7 +152,7 @@ async def stop(
     groups = tuple(cases.train[number::tests] for number in range(min(tests, len(cases.train))))
     bench = Bench(goal=task.goal, base=base, groups=groups, responses=responses, asks=asks)
     search = Rounds(cases, rounds)
-    await search.tries(_candidate(base), "as it was")
+    await search.tries(program(base), "as it was")
     try:
         value = await worth.named("worth of the seed")(improver, bench, None) if rounds else 0.0
         async for number in search:
@@ -160,7 +160,7 @@ async def stop(
         whole = bench.model_copy(update={"groups": (cases.train,)})
         solution = await _made(improver, base, whole, 0)
         if solution is not None and solution != base:
-            await search.tries(_candidate(solution), "improved")
+            await search.tries(program(solution), "improved")
     except BudgetExceededError as error:
         search.stopped = str(error)
     return Result(output={**(await search.settled()).output, "improver": improver})
@@ -206,7 +206,7 @@ async def improve(improver: str, solution: str, bench: Bench, group: int | None)
         return await worth(solution, bench, group)
 
     given = {"solution": solution, "about": bench.about(group), **bench.allowed}
-    calls = {"ask": ask_for, "utility": utility}
+    calls: Calls = {"ask": ask_for, "utility": utility}
     most = 2 * (bench.asks + bench.uses)  # those beyond an allowance are refused; endless ones end
     found = await run_coded(improver, given, calls, most=most, name="improver")
     if not isinstance(found, str):
@@ -219,7 +219,7 @@ async def improve(improver: str, solution: str, bench: Bench, group: int | None)
 async def worth(solution: str, bench: Bench, group: int | None) -> float:
     """Return the utility of a solution on a downstream task, or of an improver on all of them."""
     if group is not None:
-        return (await evaluate(_candidate(solution), bench.groups[group])).mean
+        return (await evaluate(program(solution), bench.groups[group])).mean
     try:
         checked(solution, CALLS)
     except ProgramError as error:
@@ -235,7 +235,3 @@ async def downstream(improver: str, bench: Bench, group: int) -> float:
     """Return the utility of what an improver makes of the base solution; 0 if it fails."""
     made = await _made(improver, bench.base, bench, group)
     return 0.0 if made is None else await worth(made, bench, group)
-
-
-def _candidate(source: str) -> Candidate:
-    return Candidate(planner="coded_flow", options={"source": source})

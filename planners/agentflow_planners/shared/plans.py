@@ -12,6 +12,7 @@ from agentflow import Message, Plan, SubTask, Task, generate
 from agentflow.data import Data
 from agentflow.errors import ExpansionError, PlanError
 from agentflow_planners.shared.acting import has_effects
+from agentflow_planners.shared.replies import sized
 from agentflow_planners.shared.values import Frozen
 
 ATTEMPTS = 3
@@ -50,7 +51,7 @@ async def drafted(
     said = list(conversation)
     problem = ""
     for _attempt in range(ATTEMPTS):
-        draft = await generate(said, output=kind)
+        draft = await generate(said, output=sized(kind, subtasks=(0, most)))
         try:
             checked(draft, reserved=reserved, most=most)
         except PlanError as error:

@@ -6,7 +6,7 @@ Owns the turn in which a model hears what is wrong. Knows no planner; what is so
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, overload
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, create_model
 
 from agentflow import Message, generate
 from agentflow.errors import ExpansionError
@@ -22,6 +22,22 @@ M = TypeVar("M", bound=BaseModel)
 def opening(system: str, user: str) -> list[Message]:
     """Return the two messages that a conversation begins with."""
     return [Message(role="system", text=system), Message(role="user", text=user)]
+
+
+def sized(form: type[M], **sizes: tuple[int, int]) -> type[M]:
+    """Return the form, asking for the least and the most items of its lists.
+
+    A local model is held to that by its grammar; without it, a small one may go on for ever. Whether
+    another reply has too many is still for the caller to say.
+    """
+    fields: dict[str, Any] = {
+        name: (
+            form.model_fields[name].annotation,
+            Field(json_schema_extra={"minItems": least, "maxItems": most}),
+        )
+        for name, (least, most) in sizes.items()
+    }
+    return create_model(form.__name__, __base__=form, __doc__=form.__doc__, **fields)
 
 
 @overload

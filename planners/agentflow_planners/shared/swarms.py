@@ -119,8 +119,9 @@ def node_edges(agents: Sequence[Agent], edges: Sequence[Edge]) -> list[Edge]:
         into = [DECISION] if target == DECISION else by_name[target].beginnings
         inner += [(by_name[source].end, key) for key in into]
     if not nx.is_directed_acyclic_graph(nx.DiGraph(inner)):
-        circle = " -> ".join(source for source, _target in nx.find_cycle(nx.DiGraph(inner)))
-        raise GraphError(graph="gptswarm", problem=f"nodes need each other in a circle: {circle}")
+        circle = [source for source, _target in nx.find_cycle(nx.DiGraph(inner))]
+        problem = f"nodes need each other in a circle: {' -> '.join([*circle, circle[0]])}"
+        raise GraphError(graph="gptswarm", problem=problem)
     return inner
 
 
@@ -130,10 +131,8 @@ def _problems(agents: Sequence[Agent], edges: Sequence[Edge]) -> list[str]:
     problems = []
     if DECISION in names or len(set(names)) < len(names) or len(set(ids)) < len(ids):
         problems.append(f"agents, and nodes of one, need names of their own, none {DECISION!r}")
-    for one in agents:
-        for need in sorted({need for node in one.nodes for need in node.needs}):
-            if one.key(need) not in ids:
-                problems.append(f"{one.name!r} has no node {need!r} for others to need")
+    needed = [one.key(need) for one in agents for node in one.nodes for need in node.needs]
+    problems += [f"there is no node {key!r}" for key in needed if key not in ids]
     for source, target in edges:
         unknown = [one for one in (source, target) if one not in (*names, DECISION)]
         if unknown:
