@@ -48,8 +48,9 @@ Split the task into at most {most} instructions, each a step of writing the file
 carried out in order, each by somebody who sees the files and your instruction, and nothing else of the \
 plan: an instruction has to say all that is needed. Few instructions are better than many."""
 CONTROL = """\
-Carry out one instruction of a program by acts on files. `write` puts `text` as the whole content of the \
-file at `path`, `read` shows it, `delete` removes it, `check` runs the evaluation, and `done` ends the \
+Carry out one instruction of a program by acts on files. `write` makes `text`, code and not words about \
+code, the whole content of the file at `path`, for example {"action": "write", "path": "main.py", "text": \
+"def half(x):\\n    return x / 2\\n"}; `read` shows it, `delete` removes it, `check` runs the evaluation, and `done` ends the \
 instruction: its `text` says in one or two sentences what was done. Paths are relative, such as main.py."""
 SUMMARISE = "Say in two sentences what was done so far and what is left to do."
 

@@ -110,10 +110,8 @@ async def map_planner(
     while (state := visited[-1]) != goal:
         targets = targets[1:] if state == targets[0] else targets
         if len(made) == moves:
-            raise ExpansionError(
-                step="map_planner",
-                problem=f"{moves} moves led to {state}, not to {goal}; raise `moves`",
-            )
+            problem = f"{moves} moves led to {state}, not to {goal}; raise `moves`"
+            raise ExpansionError(step="map_planner", problem=problem)
         search = Search(
             domain=domain,
             target=targets[0],
@@ -175,7 +173,7 @@ async def look_ahead(search: Search, state: str, depth: int) -> Option | None:
 async def propose(search: Search, state: str) -> list[Option]:
     """Return up to `width` valid moves: the actor proposes, the monitor refuses with the reason."""
     before = "; ".join(search.visited[-MAX_TOLD_STATES:])
-    ask = f"State: {state}\nGoal: {search.target}\nStates so far: {before}\n{ACT.format(width=search.width)}"
+    ask = f"State: {state}\nGoal: {search.target}\n{search.domain.told(state)}\nStates so far: {before}\n{ACT.format(width=search.width)}"
     said = opening(search.domain.rules, ask)
     valid: dict[str, Option] = {}
     form = sized(Moves, moves=(1, search.width))
@@ -199,7 +197,7 @@ async def propose(search: Search, state: str) -> list[Option]:
 @flow
 async def evaluate(domain: Domain, state: str, target: str) -> int:
     """Estimate how many moves are left: the evaluator."""
-    ask = f"State: {state}\nGoal: {target}\n{EVALUATE}"
+    ask = f"State: {state}\nGoal: {target}\n{domain.told(state)}\n{EVALUATE}"
     return (await generate(ask, output=Estimate, system=domain.rules)).moves_left
 
 

@@ -24,19 +24,18 @@ def opening(system: str, user: str) -> list[Message]:
     return [Message(role="system", text=system), Message(role="user", text=user)]
 
 
-def sized(form: type[M], **sizes: tuple[int, int]) -> type[M]:
-    """Return the form, asking for the least and the most items of its lists.
+def sized(form: type[M], **sizes: tuple[int, int] | int) -> type[M]:
+    """Return the form, asking for the least and most items of a list, the most characters of a text.
 
     A local model is held to that by its grammar; without it, a small one may go on for ever. Whether
-    another reply has too many is still for the caller to say.
+    another reply has too much is still for the caller to say.
     """
-    fields: dict[str, Any] = {
-        name: (
-            form.model_fields[name].annotation,
-            Field(json_schema_extra={"minItems": least, "maxItems": most}),
-        )
-        for name, (least, most) in sizes.items()
-    }
+    fields: dict[str, Any] = {}
+    for name, size in sizes.items():
+        limits: dict[str, Any] = {"maxLength": size}
+        if not isinstance(size, int):
+            limits = {"minItems": size[0], "maxItems": size[1]}
+        fields[name] = (form.model_fields[name].annotation, Field(json_schema_extra=limits))
     return create_model(form.__name__, __base__=form, __doc__=form.__doc__, **fields)
 
 

@@ -35,11 +35,6 @@ Brief = Annotated[
 """A sentence or two in a reply, such as a reason. A local model is held to the length by its grammar,
 without which a small one may never come to an end; a longer one is cut, not refused."""
 
-PASSAGE_CHARS = 2_000
-
-Passage = Annotated[str, WithJsonSchema({"type": "string", "maxLength": PASSAGE_CHARS})]
-"""A paragraph in a reply. Only a local model is held to the length; nothing is cut."""
-
 
 def question(task: Task) -> str:
     """Return the whole task as one prompt, inputs in full up to 20,000 characters each."""
