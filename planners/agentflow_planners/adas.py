@@ -41,7 +41,7 @@ from agentflow_planners.optimising.programs import program
 from agentflow_planners.optimising.purse import Purse
 from agentflow_planners.optimising.trying import KEPT, Search
 from agentflow_planners.shared.coded import checked
-from agentflow_planners.shared.replies import opening
+from agentflow_planners.shared.replies import exchange, opening
 from agentflow_planners.shared.values import Count, Frozen, Number
 from agentflow_planners.shared.vocabulary import TASK_WORDS, VOCABULARY, names
 from agentflow_planners.shared.wording import Brief, cut, question
@@ -224,8 +224,7 @@ async def mend(told: str, proposal: Proposal, problem: str, meta: str) -> Propos
 
 def _about(proposal: Proposal, text: str) -> list[Message]:
     """Return a turn in which the meta model hears of its own agent."""
-    own = Message(role="assistant", text=proposal.model_dump_json())
-    return [own, Message(role="user", text=text)]
+    return exchange(proposal, text)
 
 
 def _archive(search: Search, shown: int) -> str:

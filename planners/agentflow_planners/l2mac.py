@@ -29,7 +29,7 @@ from agentflow import Message, Result, Task, flow, generate, note, parse_program
 from agentflow.errors import ExpansionError, InputError, ProgramError
 from agentflow_planners.shared.file_store import Files, FileStore, checked_path
 from agentflow_planners.shared.memory import Edit, Memory, edit_memory, given_memory
-from agentflow_planners.shared.replies import opening, sized, sound
+from agentflow_planners.shared.replies import exchange, opening, sized, sound
 from agentflow_planners.shared.sampling import first_options, sample_options
 from agentflow_planners.shared.values import Count, Frozen
 from agentflow_planners.shared.wording import Brief, cut, statement
@@ -157,10 +157,7 @@ async def carry_out(
             memory = await _finished(act.text.strip() or instruction, memory, number)
             return Outcome(files=store.files, memory=memory)
         again = "You did exactly this just before. " if repeats else ""
-        said += [
-            Message(role="assistant", text=cut(act.model_dump_json(), share)),
-            Message(role="user", text=cut(f"{again}{observation}", share)),
-        ]
+        said += exchange(cut(act.model_dump_json(), share), cut(f"{again}{observation}", share))
         size = sum(len(message.text) for message in said)
         if size > job.context - 2 * share - ASKED_CHARS:  # one more turn, and the summary
             memory = await _summarised(said, memory, scope)

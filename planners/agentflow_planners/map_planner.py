@@ -22,10 +22,11 @@ What differs, and why:
 
 from pydantic import Field
 
-from agentflow import Message, Result, Task, flow, generate, note, parallel
+from agentflow import Result, Task, flow, generate, note, parallel
 from agentflow.errors import ExpansionError, MalformedReplyError
 from agentflow_planners.shared.domains import Domain, given_problem
-from agentflow_planners.shared.replies import opening, sized
+from agentflow_planners.shared.replies import exchange, opening, sized
+from agentflow_planners.shared.sampling import attempt_options
 from agentflow_planners.shared.values import Count, Frozen, Number
 from agentflow_planners.shared.wording import Brief, cut
 
@@ -177,9 +178,10 @@ async def propose(search: Search, state: str) -> list[Option]:
     said = opening(search.domain.rules, ask)
     valid: dict[str, Option] = {}
     form = sized(Moves, moves=(1, search.width))
-    for _attempt in range(search.revisions + 1):
+    for attempt in range(search.revisions + 1):
+        options = await attempt_options(attempt)
         try:
-            moves = (await generate(said, output=form)).moves[: search.width]
+            moves = (await generate(said, output=form, **options)).moves[: search.width]
         except MalformedReplyError as error:
             note(f"the actor said no moves: {error}")
             break
@@ -187,10 +189,7 @@ async def propose(search: Search, state: str) -> list[Option]:
         if valid and not refused:
             break
         told = "\n".join(refused) or "There is no move."
-        said += [
-            Message(role="assistant", text=Moves(moves=moves).model_dump_json()),
-            Message(role="user", text=f"{told}\nPropose other moves."),
-        ]
+        said += exchange(Moves(moves=moves), f"{told}\nPropose other moves.")
     return list(valid.values())[: search.width]
 
 
