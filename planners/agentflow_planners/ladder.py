@@ -46,7 +46,7 @@ VARY = """\
 Here is an integral that is hard to solve: the integrand is {integrand}
 Write {count} integrands that are easier and of the same kind, so that solving them shows a way to solve \
 this one: simpler coefficients, lower powers, fewer terms, one factor alone. {form}"""
-SOLVE = "Find an antiderivative of {integrand}\n{form} An antiderivative of 2*x + 5 is x**2 + 5*x."
+SOLVE = "Find an antiderivative of {integrand}\n{form}"
 EASIER = "These easier ones are solved, and the solutions are verified:\n{solved}"
 WRONG = "{solution} is no antiderivative: {reason}. Send another."
 
