@@ -207,6 +207,8 @@ async def gptswarm_prompts(
 ) -> Result:
     """Learn better prompts, node by node; return the options of the best swarm, with its figures.
 
+    Cost: hundreds of calls: nodes x rounds x (1 + candidates) x records, and twice the held-out cases.
+
     Args:
         task: Its input `cases` holds the cases.
         agents: The swarm as it is.

@@ -77,6 +77,15 @@ def test_the_sections_of_a_docstring_are_data(installed_planner: Callable[[str],
     assert "Needs tools a person" in words
 
 
+def test_of_two_planners_in_a_module_each_may_say_its_own_cost() -> None:
+    edges, prompts = (
+        json.loads(call(f"gptswarm_{what}", "--json").stdout) for what in ("edges", "prompts")
+    )
+    assert edges["cost"].startswith("thousands of calls:")
+    assert prompts["cost"].startswith("hundreds of calls:")
+    assert edges["source"] == prompts["source"]
+
+
 def test_a_planner_that_cannot_be_imported_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     entries = {"broken": EntryPoint("broken", "no_such_module:x", "agentflow.planners")}
     entries["direct"] = EntryPoint("direct", "agentflow_planners.direct:direct", "")
