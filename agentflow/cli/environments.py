@@ -10,7 +10,7 @@ from typing import Any
 
 from agentflow import plugins
 from agentflow.environments import Environment, NamedEnvironment
-from agentflow.errors import InputError, PluginError
+from agentflow.errors import AgentflowError, InputError, PluginError
 from agentflow.taskfile import NamedOptions, TaskFile
 from agentflow.tools import Tool
 
@@ -28,7 +28,7 @@ def tools_of(file: TaskFile) -> Tools:
     for index, listed in enumerate(file.tools):
         try:
             meant = _meant(listed, environments)
-        except (PluginError, ValueError) as error:
+        except (AgentflowError, ValueError) as error:
             raise file.error("tools", index, problem=str(error)) from error
         for name, tool in meant.items():
             if name in found:
@@ -57,7 +57,7 @@ def recorded_tools(settings: Mapping[str, Any]) -> Tools:
     acting: Tools = {}
     for name, facts in settings.get("environments", {}).items():
         kind = _recorded_kind(facts["use"])
-        environment = NamedEnvironment(name, kind, facts["options"], facts["use"])
+        environment = _named(kind, name, facts["options"], facts["use"])
         acting |= {tool.name: tool for tool in environment.tools(*facts["actions"])}
     names = settings.get("tools", [])
     return {name: acting.get(name) or plugins.load("tool", name) for name in names}
@@ -81,11 +81,20 @@ def _environment(file: TaskFile, name: str) -> NamedEnvironment:
     except PluginError as error:
         raise file.error(*path, "use", problem=str(error)) from error
     try:
-        return NamedEnvironment(name, kind, chosen.options, chosen.name)
+        return _named(kind, name, chosen.options, chosen.name)
     except InputError as error:
         wrong = _wrong_option(error, chosen)
         problem = f"environment `{name}`: {error.problem}"
         raise file.error(*path, "options", *wrong, problem=problem) from error
+
+
+def _named(
+    kind: type[Environment], name: str, options: Mapping[str, Any], use: str
+) -> NamedEnvironment:
+    """Return an environment as its own kind names it, and where a resume finds it."""
+    environment = kind.named(name, **options)
+    environment.use = use
+    return environment
 
 
 def _wrong_option(error: InputError, chosen: NamedOptions) -> list[str]:

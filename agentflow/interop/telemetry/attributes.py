@@ -23,6 +23,7 @@ REQUEST_PARAMETERS = {
     "seed": "gen_ai.request.seed",
     "stop": "gen_ai.request.stop_sequences",
 }
+STREAMED = frozenset({"anthropic", "openai"})  # our clients of these always read a stream
 CUT = "interrupted"
 CUT_PROBLEM = "the run was cut short while this step was under way"
 CANCELLED = "cancelled"
@@ -152,6 +153,7 @@ def _model(step: StepRecord) -> Attributes:
         "gen_ai.provider.name": name(provider),
         "gen_ai.request.model": name(model),
         "gen_ai.output.type": "json" if wants_json else None,
+        "gen_ai.request.stream": True if provider in STREAMED else None,
     }
     parameters = step.details.get("parameters", {})
     for ours, theirs in REQUEST_PARAMETERS.items():

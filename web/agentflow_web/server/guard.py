@@ -6,17 +6,25 @@ Knows no route and no run. There are no cookies and no CORS headers: another pag
 answer nor send a request that is obeyed.
 """
 
-import secrets
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
-import anyio
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from agentflow.guarding import (
+    READING,
+    NotLetInError,
+    again,
+    has_credentials,
+    is_from_sites,
+    is_json,
+    read_body,
+    values,
+    with_headers,
+)
 from agentflow_web.server.replies import Refusal, failure
 
 MAX_BODY_BYTES = 4 * 2**20
 BODY_TIMEOUT_S = 30.0
-READING = ("GET", "HEAD")
 POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -37,6 +45,7 @@ HEADERS = {
     b"cross-origin-opener-policy": b"same-origin",
 }
 UNLESS_SAID = {b"cache-control": b"no-store"}
+KINDS = {408: "SlowBody", 413: "BodyTooLarge"}
 
 
 class Guard:
@@ -66,7 +75,7 @@ class Guard:
         """Answer one request, or refuse it."""
         if scope["type"] != "http":
             return  # nothing else is spoken here
-        replying = _with_headers(send)
+        replying = with_headers(send, HEADERS, UNLESS_SAID)
         try:
             received = await self._let_in(scope, receive)
         except Refusal as refusal:
@@ -84,17 +93,16 @@ class Guard:
             return receive
         _check_origin(scope, host)
         _check_content_type(scope)
-        return _again(await self._body(scope, receive))
+        return again(await self._body(scope, receive), receive)
 
     def _check_host(self, scope: Scope) -> str:
-        given = list(_values(scope, b"host"))
+        given = list(values(scope, b"host"))
         if len(given) != 1 or given[0].lower() not in self._hosts:
             raise Refusal(400, "UnknownHost", "this is not a host name that the viewer answers to")
         return given[0].lower()
 
     def _check_token(self, scope: Scope) -> None:
-        given = [value.encode("latin-1") for value in _values(scope, b"authorization")]
-        if len(given) != 1 or not secrets.compare_digest(given[0], self._credentials):
+        if not has_credentials(scope, self._credentials):
             problem = (
                 "the token is missing or wrong: open the address that `agentflow view` printed"
             )
@@ -103,68 +111,23 @@ class Guard:
     def _check_site(self, scope: Scope) -> None:
         """Refuse what a browser says another page has asked for."""
         allowed = ("same-origin", "none") if scope["method"] in READING else ("same-origin",)
-        if any(site not in allowed for site in _values(scope, b"sec-fetch-site")):
+        if not is_from_sites(scope, allowed):
             raise Refusal(403, "ForeignOrigin", "another page may not ask for this")
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
-        """Return the whole body, so that nothing behind needs to count."""
-        parts: list[bytes] = []
-        left = self._max_body_bytes
-        if any(_length(value) > left for value in _values(scope, b"content-length")):
-            raise self._too_large()
-        with anyio.move_on_after(BODY_TIMEOUT_S):
-            while True:
-                message = await receive()
-                part: bytes = message.get("body", b"")
-                left -= len(part)
-                if left < 0:
-                    raise self._too_large()
-                parts.append(part)
-                if not message.get("more_body", False):
-                    return b"".join(parts)
-        raise Refusal(408, "SlowBody", f"the body took longer than {BODY_TIMEOUT_S:.0f} s")
-
-    def _too_large(self) -> Refusal:
-        return Refusal(413, "BodyTooLarge", f"a body has at most {self._max_body_bytes:,} bytes")
+        most = self._max_body_bytes
+        try:
+            return await read_body(scope, receive, most_bytes=most, timeout_s=BODY_TIMEOUT_S)
+        except NotLetInError as error:
+            raise Refusal(error.status, KINDS[error.status], str(error)) from error
 
 
 def _check_origin(scope: Scope, host: str) -> None:
-    given = [value.lower() for value in _values(scope, b"origin")]
+    given = [value.lower() for value in values(scope, b"origin")]
     if given != [f"http://{host}"]:
         raise Refusal(403, "ForeignOrigin", "only the viewer's own page may change something")
 
 
 def _check_content_type(scope: Scope) -> None:
-    given = [value.partition(";")[0].strip().lower() for value in _values(scope, b"content-type")]
-    if given != ["application/json"]:
+    if not is_json(scope):
         raise Refusal(415, "WrongContentType", "send JSON, as content type application/json")
-
-
-def _values(scope: Scope, name: bytes) -> Iterator[str]:
-    return (value.decode("latin-1") for found, value in scope["headers"] if found == name)
-
-
-def _length(value: str) -> int:
-    return int(value) if value.isdecimal() and len(value) < 20 else 0
-
-
-def _again(body: bytes) -> Receive:
-    """Return a `receive` that gives a body that was read already."""
-    pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def receive() -> Message:
-        return pending.pop() if pending else {"type": "http.disconnect"}
-
-    return receive
-
-
-def _with_headers(send: Send) -> Send:
-    async def sending(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            given = [pair for pair in message.get("headers", ()) if pair[0].lower() not in HEADERS]
-            names = {name.lower() for name, _ in given}
-            missing = [pair for pair in UNLESS_SAID.items() if pair[0] not in names]
-            message = {**message, "headers": [*given, *HEADERS.items(), *missing]}
-        await send(message)
-
-    return sending

@@ -1,0 +1,118 @@
+"""The two ways in to a server of flows: standard input and output, and HTTP on this machine.
+
+Owns who is let in by HTTP: requests that carry the token, name this machine, and come from no page of
+another site. Needs the extra `mcp`.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from socket import socket
+from typing import Any, cast
+
+import anyio.to_thread
+import uvicorn
+from mcp.server.stdio import stdio_server
+
+from agentflow.interop.mcp.serving import FlowServer
+from agentflow.listening import listening
+from agentflow.recurrent.server.guard import Guard
+
+HOST = "127.0.0.1"
+PATH = "/mcp"
+BACKLOG = 64
+GRACE_S = 2
+MAX_BODY_BYTES = 4 * 2**20
+
+
+async def serve_stdio(server: FlowServer) -> None:
+    """Serve one client through this process's standard input and output, until it is gone.
+
+    What flows print goes to standard error.
+    """
+    protocol = server.protocol_server()
+    lines = cast("Any", _Lines())
+    async with stdio_server(stdin=lines) as (incoming, outgoing):
+        await protocol.run(incoming, outgoing, protocol.create_initialization_options())
+
+
+class _Lines:
+    """The lines of standard input, waited for in a way that can be given up.
+
+    Who starts programs here must not have them read what is meant for us: standard input is empty from now on.
+    """
+
+    def __init__(self) -> None:
+        self._file = os.fdopen(os.dup(0), "rb")
+        empty = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(empty, 0)
+        os.close(empty)
+
+    def __aiter__(self) -> "_Lines":
+        return self
+
+    async def __anext__(self) -> str:
+        reading = partial(self._file.readline, MAX_BODY_BYTES)
+        line = await anyio.to_thread.run_sync(reading, abandon_on_cancel=True)
+        if not line:
+            raise StopAsyncIteration
+        return line.decode("utf-8", "replace")
+
+
+def http_socket(port: int) -> socket:
+    """Return a socket to serve at; port 0 is any that is free.
+
+    Raises:
+        ServingError: The port is taken.
+    """
+    return listening(HOST, port, backlog=BACKLOG, free_port="--http 0")
+
+
+async def serve_http(
+    server: FlowServer, listener: socket, token: str, *, ready: Callable[[str], None]
+) -> None:
+    """Serve any number of clients by HTTP until cancelled, which cancels their runs.
+
+    Args:
+        server: What is served.
+        listener: Where; see `http_socket`.
+        token: What `Authorization: Bearer` must carry.
+        ready: Called once, before the first request is taken.
+    """
+    protocol = server.protocol_server()
+    app = protocol.streamable_http_app(streamable_http_path=PATH, host=HOST)
+    guarded = Guard(app, api_key=token, max_body_bytes=MAX_BODY_BYTES)
+    config = uvicorn.Config(
+        guarded,
+        http="h11",
+        ws="none",
+        lifespan="off",  # what the application would do then is done here
+        log_config=None,
+        log_level="error",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
+    async with protocol.session_manager.run():
+        ready(f"http://{HOST}:{listener.getsockname()[1]}{PATH}")
+        await _Server(config).serve([listener])
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Return whether a record tells of more than requests that end with the server."""
+    kind = record.exc_info[0] if record.exc_info else None
+    return kind is None or not issubclass(kind, asyncio.CancelledError)
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to who started it, so that runs under way end in good order."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Do nothing."""
+        yield

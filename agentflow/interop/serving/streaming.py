@@ -1,0 +1,64 @@
+"""Send events while somebody reads them.
+
+Owns the bytes around a stream, and that whatever makes it ends when its reader goes away. A comment now and then keeps a
+silent stream alive; readers skip it.
+"""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
+from typing import TypeVar
+
+import anyio
+from starlette.types import Receive, Scope, Send
+
+HEADERS = {"content-type": "text/event-stream; charset=utf-8", "x-accel-buffering": "no"}
+T = TypeVar("T")
+
+
+class EventStream:
+    """An ASGI answer made of events."""
+
+    def __init__(
+        self, events: AsyncGenerator[bytes, None], headers: Mapping[str, str] | None = None
+    ) -> None:
+        self._events, self._headers = events, HEADERS | dict(headers or {})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI
+        """Send the events."""
+        pairs = [(name.encode(), value.encode()) for name, value in self._headers.items()]
+        await send({"type": "http.response.start", "status": 200, "headers": pairs})
+
+        async def sent() -> bool:
+            async with aclosing(self._events) as events:
+                async for data in events:
+                    await send({"type": "http.response.body", "body": data, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            return True
+
+        await until_gone(receive, sent)
+
+
+async def until_gone(receive: Receive, work: Callable[[], Awaitable[T]]) -> T | None:
+    """Do `work`, but cancel it when the client goes away: then return None.
+
+    Raises:
+        Exception: What `work` raised.
+    """
+    results: list[T] = []
+    errors: list[Exception] = []
+    async with anyio.create_task_group() as group:
+
+        async def watch() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            group.cancel_scope.cancel()
+
+        group.start_soon(watch)
+        try:
+            results.append(await work())
+        except Exception as error:  # noqa: BLE001 - raised below, without a group around it
+            errors.append(error)
+        group.cancel_scope.cancel()
+    if errors:
+        raise errors[0]
+    return results[0] if results else None
