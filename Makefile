@@ -80,9 +80,9 @@ wheel: $(READY) ## Build the wheel into dist/
 lock: $(READY) ## Write the lock files again (hashes, no addresses)
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile $(LOCK) $(TESTED) --group dev --output-file requirements.lock
-	$(BIN)/uv pip compile $(LOCK) $(TESTED) --extra langgraph --group dev --group bench --output-file requirements-bench.lock
+	$(BIN)/uv pip compile $(LOCK) $(TESTED) --group dev --group bench --output-file requirements-bench.lock
 
-TESTED := --extra local --extra otel --extra postgres --extra games \
+TESTED := --extra langgraph --extra mcp --extra local --extra otel --extra postgres --extra games \
 	--extra suites --extra worlds --extra parquet --extra inspect --extra view
 LOCK := pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
