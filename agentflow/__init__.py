@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from agentflow.engine.branches import BranchFailure, parallel
     from agentflow.engine.generate import generate
     from agentflow.engine.notes import (
+        amounts_left,
         budget_left,
         default_model,
         idempotency_key,
@@ -78,6 +79,7 @@ _HOMES = {
     "Unwritten": "agentflow.expansion",
     "Verdict": "agentflow.solving",
     "action": "agentflow.environments",
+    "amounts_left": "agentflow.engine.notes",
     "ask": "agentflow.engine.people",
     "budget_left": "agentflow.engine.notes",
     "check": "agentflow.solving",
@@ -138,6 +140,7 @@ __all__ = [
     "Unwritten",
     "Verdict",
     "action",
+    "amounts_left",
     "ask",
     "budget_left",
     "check",

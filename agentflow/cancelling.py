@@ -1,8 +1,10 @@
-"""Finish what cannot be stopped half-way."""
+"""Finish what cannot be stopped half-way, and stop what nobody waits for any more."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
+
+import anyio
 
 T = TypeVar("T")
 
@@ -29,3 +31,30 @@ async def uncancelled(work: Coroutine[Any, Any, T]) -> T:
     For work that goes on in any case, such as a thread: what it did is then recorded.
     """
     return await settled(asyncio.ensure_future(work))  # awaited whatever happens: no orphan
+
+
+async def unless(
+    ended: Callable[[], Awaitable[object]], work: Callable[[], Awaitable[T]]
+) -> tuple[T] | None:
+    """Do `work`, but cancel it once `ended` returns: then return None, else its result in a tuple.
+
+    Raises:
+        Exception: What `work` raised.
+    """
+    results: list[T] = []
+    errors: list[Exception] = []
+    async with anyio.create_task_group() as group:
+
+        async def watch() -> None:
+            await ended()
+            group.cancel_scope.cancel()
+
+        group.start_soon(watch)
+        try:
+            results.append(await work())
+        except Exception as error:  # noqa: BLE001 - raised below, without a group around it
+            errors.append(error)
+        group.cancel_scope.cancel()
+    if errors:
+        raise errors[0]
+    return (results[0],) if results else None

@@ -87,7 +87,7 @@ class Solution(BaseModel):
 @flow(name="task")
 async def solve_task(task: Task, planner: Named, checks: tuple[Named, ...] = ()) -> Solution:
     """Let the planner solve the task, then check its answer; its environments are there for both."""
-    plan = plugins.load("planner", planner.name)
+    plan = plugins.load_planner(planner.name)
     async with episode():
         try:
             result: Result = await plan(await with_openings(task), **planner.options)

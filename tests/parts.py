@@ -4,13 +4,14 @@ from collections.abc import Callable
 
 from agentflow import Reply
 from agentflow.journal.records import RunRecord
-from agentflow.models.protocol import ModelSpec, OnText, Price, Request, Usage
+from agentflow.models.protocol import Finish, ModelSpec, OnText, Price, Request, Usage
 
 
 class Scripted:
     """A model that answers from a function of the prompt and keeps what it was asked.
 
-    A real `Model`: it streams, counts tokens (one a word) and costs what its price says.
+    A real `Model`: it streams, counts tokens (one a word), costs what its price says, and cuts off what is
+    longer than `longest` characters.
     """
 
     def __init__(
@@ -19,11 +20,12 @@ class Scripted:
         *,
         price: Price | None = None,
         concurrency: int | None = None,
+        longest: int | None = None,
     ) -> None:
         self.spec = ModelSpec(provider="scripted", name="model", price=price, retries=0)
         self.concurrency = concurrency
         self.asked: list[str] = []
-        self._answer = answer
+        self._answer, self._longest = answer, longest
 
     @property
     def price(self) -> Price | None:
@@ -32,10 +34,12 @@ class Scripted:
     async def complete(self, request: Request, on_text: OnText) -> Reply:
         prompt = request.messages[-1].text
         self.asked.append(prompt)
-        text = self._answer(prompt)
+        whole = self._answer(prompt)
+        text = whole[: self._longest]
         on_text(text)
         usage = Usage(input_tokens=len(prompt.split()), output_tokens=len(text.split()))
-        return Reply(text=text, usage=usage, model="scripted-1")
+        finish: Finish = "stop" if text == whole else "length"
+        return Reply(text=text, usage=usage, model="scripted-1", finish=finish)
 
     async def aclose(self) -> None:
         """Nothing to close."""

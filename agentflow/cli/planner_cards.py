@@ -48,8 +48,9 @@ def card_of(name: str) -> Card:
     except Exception as error:  # noqa: BLE001 - a broken third-party planner must not hide the others
         return Card(name, problem=f"cannot be imported: {error}")
     module = inspect.getmodule(planner.function if isinstance(planner, Flow) else planner)
-    text = inspect.cleandoc((module.__doc__ if module else None) or planner.__doc__ or "")
-    sections = dict(_sections(text))
+    own = inspect.cleandoc(planner.__doc__ or "")
+    text = inspect.cleandoc((module.__doc__ if module else None) or own)
+    sections = dict(_sections(text)) | dict(_sections(own))  # of two in a module, each says its own
     return Card(
         name,
         line=text.partition("\n")[0],

@@ -1,6 +1,7 @@
 """`agentflow planners`: which planners there are, and what is known of each."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 
 import click
@@ -14,7 +15,8 @@ from agentflow.cli.planner_cards import Card, card_of
 @click.command()
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per planner.")
-def planners(name: str | None, as_json: bool) -> None:
+@click.option("--markdown", "as_markdown", is_flag=True, help="One table of all, as in the docs.")
+def planners(name: str | None, as_json: bool, as_markdown: bool) -> None:
     """List the planners, or tell what NAME is: its source, cost, needs, published figures, options.
 
     \b
@@ -27,6 +29,8 @@ def planners(name: str | None, as_json: bool) -> None:
     if as_json:
         for one in found:
             click.echo(json.dumps(asdict(one) | {"options": dict(one.options)}))
+    elif as_markdown:
+        click.echo("\n".join(_markdown(found)))
     elif name:
         _tell(found[0])
     else:
@@ -43,6 +47,15 @@ def _list(found: list[Card]) -> None:
         needs = ", ".join(one.needs)
         table.add_row(one.name, one.problem or one.line, one.cost_class, needs)
     Console().print(table)
+
+
+def _markdown(found: list[Card]) -> Iterator[str]:
+    yield "| name | what it does | cost of a task | needs | published figures |"
+    yield "|---|---|---|---|---|"
+    for one in found:
+        facts = (one.problem or one.line, one.cost, ", ".join(one.needs), "; ".join(one.published))
+        cells = " | ".join(fact.replace("|", r"\|") for fact in facts)
+        yield f"| `{one.name}` | {cells} |"
 
 
 def _tell(one: Card) -> None:

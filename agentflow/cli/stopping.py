@@ -10,6 +10,8 @@ from typing import TypeVar
 
 import anyio
 
+from agentflow.cancelling import unless
+
 T = TypeVar("T")
 
 
@@ -20,23 +22,8 @@ async def until_stopped(work: Callable[[], Awaitable[T]]) -> T:
         KeyboardInterrupt: The process was asked to stop, and `work` has.
         Exception: What `work` raised.
     """
-    results: list[T] = []
-    errors: list[Exception] = []
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async with anyio.create_task_group() as group:
-
-            async def watch() -> None:
-                async for _number in signals:
-                    group.cancel_scope.cancel()
-
-            group.start_soon(watch)
-            try:
-                results.append(await work())
-            except Exception as error:  # noqa: BLE001 - raised below, without a group around it
-                errors.append(error)
-            group.cancel_scope.cancel()
-    if errors:
-        raise errors[0]
-    if not results:
+        done = await unless(signals.__anext__, work)
+    if done is None:
         raise KeyboardInterrupt
-    return results[0]
+    return done[0]

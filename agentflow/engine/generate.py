@@ -30,6 +30,7 @@ T = TypeVar("T")
 
 TYPED_ATTEMPTS = 3
 DEFAULT_GRANT_TOKENS = 1024  # what a call may write when a budget counts tokens and nobody said
+SHOWN_OF_CUT_OFF_CHARS = 200
 CHARS_PER_TOKEN = 3  # low on purpose: a reservation should rather be too large
 
 
@@ -102,15 +103,22 @@ async def generate(
             return shape.read(reply.text)
         except MisfitError as error:
             problem = str(error)
-        messages += (
-            Message(role="assistant", text=reply.text or "(empty)"),
-            Message(
-                role="user", text=f"That reply does not fit: {problem}. Send corrected JSON only."
-            ),
-        )
+        messages += _told(reply, problem)
     raise MalformedReplyError(
         model=str(spec), problem=f"{TYPED_ATTEMPTS} replies did not fit: {problem}"
     )
+
+
+def _told(reply: Reply, problem: str) -> tuple[Message, Message]:
+    """Return a reply that does not fit and what is said of it.
+
+    Of one that was cut off only the beginning: all of it would ask for more of the same.
+    """
+    text, ask = reply.text, f"That reply does not fit: {problem}. Send corrected JSON only."
+    if reply.finish == "length":
+        text = f"{text[:SHOWN_OF_CUT_OFF_CHARS]} ..."
+        ask = "That reply was too long and was cut off. Send the whole JSON again, much shorter."
+    return Message(role="assistant", text=text or "(empty)"), Message(role="user", text=ask)
 
 
 def _messages(prompt: str | Sequence[Message], system: str | None) -> tuple[Message, ...]:

@@ -12,6 +12,13 @@ from agentflow.budget import Budget
 from agentflow.errors import BudgetExceededError, BudgetKind
 from agentflow.models.protocol import Usage
 
+WORDS = {
+    "tokens": "{} tokens",
+    "usd": "{:.4f} US dollars",
+    "steps": "{} steps",
+    "depth": "{} levels of depth",
+}
+
 
 class Reservation:
     """Tokens and dollars promised to one model call until it is settled, also in the account above."""
@@ -148,21 +155,21 @@ class Ledger:
         self._promised_usd -= reservation.usd
         reservation.tokens, reservation.usd = 0, 0.0
 
+    def left(self, depth: int) -> dict[str, float]:
+        """Return what is left of each limit at a depth, but for the wall time, by the limit's name."""
+        budget = self.budget
+        left: dict[str, float | None] = {
+            "tokens": self.tokens_left(),
+            "usd": None if budget.usd is None else budget.usd - self.cost_usd - self._promised_usd,
+            "steps": None if budget.steps is None else budget.steps - self.steps,
+            "depth": None if budget.depth is None else budget.depth - depth,
+        }
+        return {name: amount for name, amount in left.items() if amount is not None}
+
     def describe(self, depth: int) -> str:
         """Return what is left, in words for a planner's prompt; empty without limits."""
-        budget = self.budget
-        parts = []
-        tokens = self.tokens_left()
-        if tokens is not None:
-            parts.append(f"{max(tokens, 0)} tokens")
-        if budget.usd is not None:
-            parts.append(
-                f"{max(budget.usd - self.cost_usd - self._promised_usd, 0):.4f} US dollars"
-            )
-        if budget.steps is not None:
-            parts.append(f"{budget.steps - self.steps} steps")
-        if budget.depth is not None:
-            parts.append(f"{budget.depth - depth} levels of depth")
+        left = self.left(depth)
+        parts = [WORDS[name].format(max(amount, 0)) for name, amount in left.items()]
         return f"left: {', '.join(parts)}" if parts else ""
 
     def _check(

@@ -25,6 +25,12 @@ def budget_left() -> str:
     return frame.run.ledger.describe(frame.step.depth)
 
 
+def amounts_left() -> dict[str, float]:
+    """Return what is left of each limit of the tree's budget here, but for the wall time, by its name."""
+    frame = current_frame("amounts_left")
+    return frame.run.ledger.left(frame.step.depth)
+
+
 def levels_left() -> int | None:
     """Return how many flows may still nest below the current step; None without a limit."""
     frame = current_frame("levels_left")

@@ -36,6 +36,7 @@ from agentflow_planners.recoding.replies import body_of
 from agentflow_planners.shared.acting import tools_of
 from agentflow_planners.shared.answers import fitting
 from agentflow_planners.shared.coding import python_reply, refuse_replaced
+from agentflow_planners.shared.replies import exchange
 from agentflow_planners.shared.values import Number
 from agentflow_planners.shared.wording import coded_question, happened, tool_lines
 
@@ -81,10 +82,7 @@ async def adaplanner(task: Task, *, refinements: Number = 4) -> Result:
             report = error.report if isinstance(error, ProgramError) else str(error)
             note(f"plan {number + 1} stopped: {report}")
             refine = _refinement(error, report, effects, signature)
-        said += [
-            Message(role="assistant", text=reply or "(empty)"),
-            Message(role="user", text=refine),
-        ]
+        said += exchange(reply, refine)
     problem = f"none of {refinements + 1} plans came to its end; the last: {report}"
     raise ExpansionError(step="adaplanner", problem=f"{problem} {happened(effects)}".strip())
 

@@ -27,7 +27,7 @@ Published: ARC 10.7 against 6.7 hand-made; DROP F1 70.7 against 64.4; MGSM 53.4 
 import json
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from agentflow import Message, Result, Task, flow, generate, note
 from agentflow.errors import (
@@ -36,16 +36,15 @@ from agentflow.errors import (
     MalformedReplyError,
     ProgramError,
 )
-from agentflow_planners.optimising.candidates import Candidate
 from agentflow_planners.optimising.cases import cases_of
+from agentflow_planners.optimising.programs import program
 from agentflow_planners.optimising.purse import Purse
 from agentflow_planners.optimising.trying import KEPT, Search
 from agentflow_planners.shared.coded import checked
+from agentflow_planners.shared.replies import exchange, opening
+from agentflow_planners.shared.values import Count, Frozen, Number
 from agentflow_planners.shared.vocabulary import TASK_WORDS, VOCABULARY, names
-from agentflow_planners.shared.wording import cut, question
-
-Count = Annotated[int, Field(ge=0)]
-Text = Annotated[str, Field(min_length=1)]
+from agentflow_planners.shared.wording import Brief, cut, question
 
 LEAST_MEAN = 0.01  # below it an agent counts as broken, as published
 MAX_CODE_CHARS = 4_000
@@ -115,24 +114,22 @@ RIGHT = """\
 Check it once more against the functions that there are and the mistakes to avoid. Send the final agent."""
 
 
-class Proposal(BaseModel):
+class Proposal(Frozen):
     """An agent as the meta model writes it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    thought: str
-    name: Text
-    code: Text
+    thought: Brief
+    name: Annotated[Brief, Field(min_length=1)]
+    code: Annotated[str, Field(min_length=1)]
 
 
 @flow
 async def adas(
     task: Task,
     *,
-    generations: Count = 30,
-    repairs: Count = 3,
+    generations: Number = 30,
+    repairs: Number = 3,
     seeds: Annotated[int, Field(ge=1, le=len(SEEDS))] = len(SEEDS),
-    shown: Annotated[int, Field(ge=1)] = 10,
+    shown: Count = 10,
     meta: str = "",
     seed: int = 0,
 ) -> Result:
@@ -156,10 +153,10 @@ async def adas(
     cases = cases_of(task, seed=seed)
     tools = {name for case in cases.select for name in case.task.tools}
     first = [Proposal(thought="", name=name, code=code) for name, code in SEEDS.items()][:seeds]
-    search, purse = Search(_candidate(first[0]), cases), Purse(cases)
+    search, purse = Search(program(first[0].code), cases), Purse(cases)
     for proposal in first:
         await purse.covers()
-        await search.tries(_candidate(proposal), proposal.name)
+        await search.tries(program(proposal.code), proposal.name)
     search.base = max(search.trials, key=lambda trial: trial.score.mean).candidate
     told = f"What the agents are for: {task.goal}\n\nOne of the tasks:\n{cut(question(cases.train[0].task), MAX_TOLD_CHARS)}"
     for number in range(1, generations + 1):
@@ -199,7 +196,7 @@ async def _tried(search: Search, proposal: Proposal, tools: list[str]) -> str:
         checked(proposal.code, names(tools))
     except ProgramError as error:
         return error.report
-    score = await search.tries(_candidate(proposal), f"{proposal.name}: {proposal.thought}")
+    score = await search.tries(program(proposal.code), f"{proposal.name}: {proposal.thought}")
     if score is None or score.mean >= LEAST_MEAN:
         return ""
     problems = [outcome.problem for outcome in score.outcomes if outcome.problem]
@@ -209,16 +206,10 @@ async def _tried(search: Search, proposal: Proposal, tools: list[str]) -> str:
 @flow
 async def propose(told: str, archive: str, meta: str) -> Proposal:
     """Write a new agent and look at it twice."""
-    said = [
-        Message(role="system", text=SYSTEM),
-        Message(role="user", text=f"{told}\n\nThe archive:\n{archive}\n\n{PROPOSE}"),
-    ]
+    said = opening(SYSTEM, f"{told}\n\nThe archive:\n{archive}\n\n{PROPOSE}")
     proposal = await generate(said, output=Proposal, model=meta or None)
     for reflection in (NOVEL, RIGHT):
-        said += [
-            Message(role="assistant", text=proposal.model_dump_json()),
-            Message(role="user", text=reflection),
-        ]
+        said += _about(proposal, reflection)
         proposal = await generate(said, output=Proposal, model=meta or None)
     return proposal
 
@@ -226,13 +217,14 @@ async def propose(told: str, archive: str, meta: str) -> Proposal:
 @flow
 async def mend(told: str, proposal: Proposal, problem: str, meta: str) -> Proposal:
     """Correct an agent that fails."""
-    said = [
-        Message(role="system", text=SYSTEM),
-        Message(role="user", text=f"{told}\n\n{PROPOSE}"),
-        Message(role="assistant", text=proposal.model_dump_json()),
-        Message(role="user", text=f"It fails: {cut(problem, MAX_TOLD_CHARS)}\nSend it corrected."),
-    ]
+    fails = f"It fails: {cut(problem, MAX_TOLD_CHARS)}\nSend it corrected."
+    said = opening(SYSTEM, f"{told}\n\n{PROPOSE}") + _about(proposal, fails)
     return await generate(said, output=Proposal, model=meta or None)
+
+
+def _about(proposal: Proposal, text: str) -> list[Message]:
+    """Return a turn in which the meta model hears of its own agent."""
+    return exchange(proposal, text)
 
 
 def _archive(search: Search, shown: int) -> str:
@@ -240,7 +232,7 @@ def _archive(search: Search, shown: int) -> str:
     trials = search.trials
     best = sorted(trials, key=lambda trial: -trial.score.mean)[: (shown + 1) // 2]
     others = [trial for trial in trials if trial not in best]
-    latest = others[len(others) - min(len(others), shown // 2) :]
+    latest = others[max(0, len(others) - shown // 2) :]
     entries = [
         {
             "agent": trial.thought,
@@ -251,7 +243,3 @@ def _archive(search: Search, shown: int) -> str:
         if trial in best or trial in latest
     ]
     return json.dumps(entries, ensure_ascii=False, indent=1)
-
-
-def _candidate(proposal: Proposal) -> Candidate:
-    return Candidate(planner="coded_flow", options={"source": proposal.code})

@@ -25,7 +25,7 @@ from agentflow import Message, Result, Task, flow, note
 from agentflow.errors import ExpansionError, InputError
 from agentflow_planners.shared.acting import SETBACKS, act, tools_of
 from agentflow_planners.shared.answers import GIVEN_UP, given_up, whole_answer
-from agentflow_planners.shared.replies import opening, sound
+from agentflow_planners.shared.replies import exchange, opening, sound
 from agentflow_planners.shared.values import Count, Frozen
 from agentflow_planners.shared.wording import cut, question, tool_lines
 
@@ -119,8 +119,7 @@ async def agent_e(
             return Result(output=await whole_answer(task, said, move.final_response))
         report = await _reported(task, move.next_step, report.last, turns, repeats)
         trail.append(f"{move.next_step}\n{report.text}")
-        said.append(Message(role="assistant", text=move.model_dump_json()))
-        said.append(Message(role="user", text=report.text))
+        said += exchange(move, report.text)
     raise ExpansionError(step=STEP, problem=f"no end after {rounds} rounds; raise `rounds`")
 
 

@@ -37,8 +37,6 @@ Published: none that were checked.
 import ast
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from agentflow import (
     Message,
     Program,
@@ -55,8 +53,9 @@ from agentflow.data import Data
 from agentflow.errors import ExpansionError, InputError
 from agentflow_planners.shared.acting import tools_of
 from agentflow_planners.shared.delegation import Unrecorded
+from agentflow_planners.shared.spoken import spoken
 from agentflow_planners.shared.values import Count, Frozen
-from agentflow_planners.shared.wording import cut, statement
+from agentflow_planners.shared.wording import BRIEF_CHARS, cut, statement
 
 STEP = "autograms"
 GIVEN = ("program", "turns")
@@ -76,12 +75,6 @@ class Turn(Frozen):
 
     bot: str
     user: str
-
-
-class Listed(Frozen):
-    """A list as a model writes it."""
-
-    items: list[str]
 
 
 class Stretch(Frozen):
@@ -116,10 +109,11 @@ async def autograms(
     if not source.strip():
         raise InputError(step=STEP, problem="give the dialogue as the input `program`")
     inputs = {name: value for name, value in task.inputs.items() if name not in GIVEN}
+    given: Any = task.inputs.get("turns")
     name, stretch = "start", Stretch(value=None, turns=())
     for _jump in range(jumps + 1):
         part = Program(code=code, inputs=inputs, parallel=False)
-        stretch = await talk.named(name)(task, part, stretch.turns, turns)
+        stretch = await talk.named(name)(task, part, stretch.turns, turns, given)
         match stretch.value:
             case {"goto": str(name), "goto_args": args, "goto_kwargs": kwargs}:
                 code = _entered(source, name)
@@ -130,9 +124,11 @@ async def autograms(
 
 
 @flow
-async def talk(task: Task, program: Program, said: tuple[Turn, ...], most: int) -> Stretch:
-    """Run the program until it ends or jumps."""
-    dialogue = _Dialogue(task, said, most)
+async def talk(
+    task: Task, program: Program, said: tuple[Turn, ...], most: int, given: list[str] | None
+) -> Stretch:
+    """Run the program until it ends or jumps; `given` are the user's words in advance."""
+    dialogue = _Dialogue(task, said, most, given)
     value = await run_program(program, dialogue.answer)
     return Stretch(value=value, turns=tuple(dialogue.turns))
 
@@ -154,12 +150,10 @@ def _entered(source: str, name: str) -> str:
 class _Dialogue:
     """What a program's calls do, one at a time."""
 
-    def __init__(self, task: Task, said: tuple[Turn, ...], most: int) -> None:
-        self._task, self._most, self.turns = task, most, list(said)
-        try:
-            self._given = TypeAdapter(list[str] | None).validate_python(task.inputs.get("turns"))
-        except ValidationError as error:
-            raise InputError(step=STEP, problem="`turns` are the user's words: texts") from error
+    def __init__(
+        self, task: Task, said: tuple[Turn, ...], most: int, given: list[str] | None
+    ) -> None:
+        self._task, self._most, self._given, self.turns = task, most, given, list(said)
         own = {name: Unrecorded(getattr(self, name)) for name in FUNCTIONS}
         self._functions = tools_of(task) | own
 
@@ -205,15 +199,16 @@ class _Dialogue:
 
     async def multiple_choice(self, question: str, choices: list[str]) -> str:
         """Return the model's choice."""
-        kind = {"type": "string", "enum": choices}
-        form = {"type": "object", "properties": {"choice": kind}, "required": ["choice"]}
         asked = f"{question}\nChoose one of: {'; '.join(choices)}"
-        return str((await generate(self._conversation(asked), output=form))["choice"])
+        form = {"type": "string", "enum": choices}
+        return str(await generate(self._conversation(asked), output=form))
 
     async def generate_list(self, instruction: str, most: int = 10) -> list[str]:
         """Return a list of texts."""
         asked = f"{instruction}\nGive at most {most} items."
-        return (await generate(self._conversation(asked), output=Listed)).items[:most]
+        item = {"type": "string", "maxLength": BRIEF_CHARS}
+        form = {"type": "array", "items": item, "maxItems": most}
+        return list(await generate(self._conversation(asked), output=form))
 
     def _check_may_speak(self) -> None:
         if self.turns and not self.turns[-1].user:
@@ -222,10 +217,7 @@ class _Dialogue:
             raise ExpansionError(step=STEP, problem=f"more than {self._most} turns; raise `turns`")
 
     async def _said(self, asked: str) -> str:
-        text = (await generate(self._conversation(asked))).text.strip()
-        if not text:
-            raise ExpansionError(step=STEP, problem="the model said nothing")
-        return cut(text, MAX_SAID_CHARS)
+        return cut(await spoken(self._conversation(asked), step=STEP), MAX_SAID_CHARS)
 
     def _conversation(self, asked: str) -> list[Message]:
         told = statement(self._task.model_copy(update={"inputs": {}}))

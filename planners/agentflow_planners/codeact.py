@@ -24,6 +24,7 @@ from agentflow_planners.shared.acting import MAX_RESULT_CHARS, tools_of
 from agentflow_planners.shared.answers import fitting, python_fence, whole_answer
 from agentflow_planners.shared.cells import Cell, Notebook
 from agentflow_planners.shared.coding import python_reply
+from agentflow_planners.shared.replies import exchange
 from agentflow_planners.shared.wording import (
     coded_question,
     cut,
@@ -69,7 +70,7 @@ async def codeact(task: Task, *, turns: Annotated[int, Field(ge=1)] = 12) -> Res
         if answer is not None:
             return answer
         failures = failures + 1 if is_failure else 0
-        said += [Message(role="assistant", text=text), Message(role="user", text=observation)]
+        said += exchange(text, observation)
     raise ExpansionError(step="codeact", problem=f"no answer after {turns} turns; raise `turns`")
 
 

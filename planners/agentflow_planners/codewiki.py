@@ -27,16 +27,19 @@ What differs, and why:
 import hashlib
 import re
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
-from agentflow import Message, Result, Task, flow, generate, note, parallel
+from agentflow import Message, Result, Task, flow, note, parallel
 from agentflow.errors import ContextLengthError, ExpansionError, InputError
 from agentflow_planners.shared.acting import SETBACKS, tools_of
-from agentflow_planners.shared.delegation import Bounds, Count, Delegating, Place
+from agentflow_planners.shared.delegation import Bounds, Delegating, Place
 from agentflow_planners.shared.grouping import grouped, with_rest
+from agentflow_planners.shared.replies import opening
 from agentflow_planners.shared.repository import Component, Reading, read_repository
+from agentflow_planners.shared.spoken import spoken
+from agentflow_planners.shared.values import Count, Frozen
 from agentflow_planners.shared.wording import cut
 
 STEP, ROOT = "codewiki", "overview.md"
@@ -57,10 +60,8 @@ _NAME = r"\d\d-[a-z0-9-]{1,40}"
 PagePath = Annotated[str, Field(pattern=rf"^(?:overview|(?:{_NAME}/)*{_NAME})\.md$")]
 
 
-class Page(BaseModel):
+class Page(Frozen):
     """A page, and what it covers; without a hash it was not written, or not of all it should be."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     title: str
     text: str
@@ -72,10 +73,8 @@ class Page(BaseModel):
 Wiki = dict[PagePath, Page]
 
 
-class Module(BaseModel):
+class Module(Frozen):
     """A part of the repository, and the path of its page."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: str
     title: str
@@ -97,10 +96,8 @@ class Module(BaseModel):
         return hashlib.sha256(lines.encode()).hexdigest()[:32]
 
 
-class Job(BaseModel):
+class Job(Frozen):
     """What stays the same for all modules."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     goal: str
     bounds: Bounds
@@ -201,10 +198,7 @@ async def write(title: str, prompt: tuple[Message, ...], page_tokens: int) -> st
     Raises:
         ExpansionError: The model says nothing.
     """
-    text = (await generate(prompt, max_tokens=page_tokens)).text.strip()
-    if not text:
-        raise ExpansionError(step=title, problem="the model's reply is empty")
-    return text
+    return await spoken(prompt, step=title, max_tokens=page_tokens)
 
 
 async def _parts(unit: Module, job: Job, room: int, earlier: Wiki) -> list[Module]:
@@ -215,36 +209,27 @@ async def _parts(unit: Module, job: Job, room: int, earlier: Wiki) -> list[Modul
         return []
     old = [path for path in earlier if path != ROOT and path.rpartition("/")[0] == unit.below.rstrip("/")]  # fmt: skip
     home_of = {name: path for path in old for name in earlier[path].components}
-    if {home_of[each.id] for each in components if each.id in home_of} and len(old) <= room:
-        homes = [(path, [each for each in components if home_of.get(each.id) == path]) for path in old]  # fmt: skip
-        return [
-            Module(path=path, title=_title(earlier[path].title), components=tuple(found))
-            for path, found in with_rest(homes, components)
-        ]
-    told = f"{job.goal}\n\nThe module {unit.title}:"
-    groups = await grouped(told, components, most=room, listed=job.listed)
+    if len(old) <= room and any(each.id in home_of for each in components):
+        kept = [(path, [each for each in components if home_of.get(each.id) == path]) for path in old]  # fmt: skip
+        homes = [(path, earlier[path].title, found) for path, found in with_rest(kept, components)]
+    else:
+        told = f"{job.goal}\n\nThe module {unit.title}:"
+        groups = await grouped(told, components, most=room, listed=job.listed)
+        homes = [(f"{unit.below}{at:02}-{_slug(name)}.md", name, found) for at, (name, found) in enumerate(groups, 1)]  # fmt: skip
     return [
-        Module(
-            path=f"{unit.below}{at:02}-{_slug(name)}.md",
-            title=_title(name),
-            components=tuple(found),
-        )
-        for at, (name, found) in enumerate(groups, 1)
+        Module(path=path, title=_title(name), components=tuple(found))
+        for path, name, found in homes
     ]
 
 
 def _prompt(unit: Module, parts: Sequence[Page], job: Job) -> tuple[Message, ...]:
-    shown: list[tuple[str, str]] = [(page.title, page.text) for page in parts]
+    shown = [(page.title, page.text) for page in parts]
     shown = shown or [(each.id, each.text) for each in unit.components]
-    share = job.leaf_chars
-    if sum(len(text) for _name, text in shown) > job.leaf_chars:
-        share = job.leaf_chars // len(shown)
+    fits = sum(len(text) for _name, text in shown) <= job.leaf_chars
+    share = job.leaf_chars if fits else job.leaf_chars // len(shown)
     told = "\n\n".join(f"### {name}\n{cut(text, share)}" for name, text in shown)
     user = f"{job.goal}\n\nThe module: {unit.title}\n\n{cut(told, 2 * job.leaf_chars)}"
-    return (
-        Message(role="system", text=PARENT if parts else LEAF),
-        Message(role="user", text=user),
-    )
+    return tuple(opening(PARENT if parts else LEAF, user))
 
 
 def _title(name: str) -> str:
@@ -252,15 +237,13 @@ def _title(name: str) -> str:
 
 
 def _slug(title: str) -> str:
-    return (
-        re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:MAX_SLUG_CHARS].strip("-") or "module"
-    )
+    plain = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+    return plain[:MAX_SLUG_CHARS].strip("-") or "module"
 
 
 def _earlier(task: Task) -> Wiki:
-    given: Any = task.inputs.get("pages") or {}
     try:
-        return TypeAdapter(Wiki).validate_python(given)
+        return TypeAdapter(Wiki).validate_python(task.inputs.get("pages") or {})
     except ValidationError as error:
         problem = f"inputs.pages are no pages of an earlier answer: {error.errors()[0]['msg']}"
         raise InputError(step=STEP, problem=problem) from error

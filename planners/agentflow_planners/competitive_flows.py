@@ -24,6 +24,7 @@ from typing import Literal
 from agentflow import Message, Result, Task, flow, generate, note
 from agentflow.errors import ExpansionError, InputError
 from agentflow_planners.functions.assignment import Assignment
+from agentflow_planners.shared.judging import Verdict
 from agentflow_planners.shared.programs import (
     Tried,
     Work,
@@ -35,7 +36,7 @@ from agentflow_planners.shared.programs import (
     written,
 )
 from agentflow_planners.shared.values import Count, Frozen
-from agentflow_planners.shared.wording import Brief, statement
+from agentflow_planners.shared.wording import statement
 
 Pattern = Literal["code", "reflection", "collaboration", "debug", "debug_collaboration"]
 Planning = Literal["none", "model", "given"]
@@ -52,13 +53,6 @@ Give the reason first: what is wrong, and what to do about it. Then say whether 
 REVIEW = """\
 Does it do what is asked for every input? Give the reason first: what is wrong, and what to do about it. \
 Then say whether it is right."""
-
-
-class Review(Frozen):
-    """What is said of a program."""
-
-    reason: Brief
-    is_right: bool
 
 
 class Job(Frozen):
@@ -163,8 +157,8 @@ async def _problem(task: Task, job: Job, found: Tried) -> str:
     """Return what the coder is told about a program; nothing when it is held to be right."""
     if job.pattern == "debug":
         return found.feedback
-    review = await generate(_asked(task, job, found), output=Review)
-    if review.is_right and not found.feedback:
+    review = await generate(_asked(task, job, found), output=Verdict)
+    if review.yes and not found.feedback:
         return ""
     return f"{found.feedback}\n{review.reason}".strip() or "it is not right yet"
 

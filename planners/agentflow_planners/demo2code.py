@@ -21,23 +21,12 @@ What differs, and why:
 
 import ast
 import builtins
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from agentflow import (
-    Message,
-    Program,
-    Result,
-    Task,
-    Unwritten,
-    flow,
-    generate,
-    note,
-    parallel,
-    run_program,
-)
+from agentflow import Program, Result, Task, Unwritten, flow, generate, note, parallel, run_program
 from agentflow.data import Data
 from agentflow.errors import ExpansionError, InputError, ProgramError, ToolError
 from agentflow_planners.functions.source import read_module, read_reply
@@ -45,17 +34,19 @@ from agentflow_planners.functions.text.scopes import bound_names, open_names
 from agentflow_planners.shared.acting import tools_of
 from agentflow_planners.shared.answers import fitting
 from agentflow_planners.shared.coding import python_reply
+from agentflow_planners.shared.replies import opening
+from agentflow_planners.shared.spoken import spoken
+from agentflow_planners.shared.values import Count, Frozen
 from agentflow_planners.shared.wording import coded_question, cut, preview, shown, tool_lines
-
-Count = Annotated[int, Field(ge=1)]
-Text = Annotated[str, Field(min_length=1)]
 
 STEP, MAIN = "demo2code", "solve"
 OWN = ("demos", "api")
 MAX_DEMO_CHARS = 20_000
 MAX_SHOWN_CHARS = 4_000
+MAX_SPEC_TOKENS = 800
 FAILED = (ExpansionError, ProgramError, ToolError, InputError, ValueError)
 
+FORM = "inputs.demos must be a list of demonstrations, and inputs.api Python, if there is any"
 SUMMARISE = (
     "Summarise a demonstration of a task: what is done in which order, what repeats, and what the person "
     "seems to prefer. Leave out what does not matter. Say whether the summary is sufficiently summarised, "
@@ -72,23 +63,23 @@ WRITE = (
 LAST = "Call nothing but Python's own functions and those that are given."
 
 
-class Summary(BaseModel):
+class Summary(Frozen):
     """A shorter version, and whether it is short enough."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    summary: Text
+    summary: Annotated[str, Field(min_length=1, max_length=2_000)]
     sufficient: bool
 
 
-class Given(BaseModel):
-    """What all functions of a program are written from; `taken` are names that are there already."""
+class Given(Frozen):
+    """What all functions of a program are written from: names that are there already are `taken`.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    `failures` counts the programs before this one, and `problem` is that of the last.
+    """
 
     told: str
     taken: tuple[str, ...]
     failures: int = 0
+    problem: str = ""
 
 
 @flow
@@ -117,7 +108,7 @@ async def demo2code(
         for number, demo in enumerate(demos, 1)
     )
     spec = await specify(task.goal, tuple(summaries))
-    first = given = _given(task, spec, api, world)
+    given = _given(task, spec, api, world)
     for attempt in range(attempts):
         effects: list[str] = []
         try:
@@ -127,10 +118,9 @@ async def demo2code(
             value = await run_program(program, _nobody, effects=effects)
             return Result(output=fitting(value, task))
         except FAILED as error:
-            problem = error.report if isinstance(error, ProgramError) else str(error)
+            problem = cut(str(getattr(error, "report", error)), MAX_SHOWN_CHARS)
         note(f"version {attempt + 1} of {MAIN} failed: {problem}")
-        told = f"{first.told}\n\nAn earlier program failed:\n{cut(problem, MAX_SHOWN_CHARS)}"
-        given = first.model_copy(update={"told": told, "failures": attempt + 1})
+        given = given.model_copy(update={"problem": problem, "failures": attempt + 1})
         if effects:
             break  # what it did cannot be taken back
     raise ExpansionError(step=STEP, problem=f"no program came to an answer; the last: {problem}")
@@ -145,9 +135,8 @@ async def summarise(goal: str, demo: str, rounds: int) -> str:
         said = await generate(prompt, system=SUMMARISE, output=Summary)
         text = said.summary
         if said.sufficient:
-            break
-    else:
-        note(f"not sufficiently summarised after {rounds} rounds")
+            return text
+    note(f"not sufficiently summarised after {rounds} rounds")
     return text
 
 
@@ -159,10 +148,8 @@ async def specify(goal: str, summaries: tuple[str, ...]) -> str:
         ExpansionError: The model says nothing.
     """
     listed = "\n\n".join(f"[{at}] {cut(text, MAX_SHOWN_CHARS)}" for at, text in enumerate(summaries, 1))  # fmt: skip
-    spec = (await generate(f"{goal}\n\n{listed}", system=SPECIFY)).text.strip()
-    if not spec:
-        raise ExpansionError(step=STEP, problem="the model gives no specification")
-    return spec
+    told = opening(SPECIFY, f"{goal}\n\n{listed}")
+    return await spoken(told, step=STEP, max_tokens=MAX_SPEC_TOKENS)
 
 
 @flow
@@ -196,15 +183,15 @@ async def write(given: Given, inputs: tuple[str, ...], depth: int, total: int) -
 @flow
 async def define(given: Given, name: str, head: str, so_far: str, is_last: bool) -> dict[str, str]:
     """Return the function of this name, and helpers that come with it, as source by name."""
-    parts = [given.told, f"Written so far:\n{cut(so_far, MAX_SHOWN_CHARS)}" if so_far else ""]
-    parts += [LAST if is_last else "", f"Write `{head}`"]
-    user = Message(role="user", text="\n\n".join(filter(None, parts)))
-    said = [Message(role="system", text=WRITE), user]
+    failed = f"An earlier program failed:\n{given.problem}" if given.problem else ""
+    written = f"Written so far:\n{cut(so_far, MAX_SHOWN_CHARS)}" if so_far else ""
+    parts = [given.told, failed, written, LAST if is_last else "", f"Write `{head}`"]
+    said = opening(WRITE, "\n\n".join(filter(None, parts)))
     reply = await python_reply(said, begun=f"{head}\n", failures=given.failures)
     is_whole = f"def {name}(" in reply  # a local model goes on from the head
     module = read_reply(reply if is_whole else f"```python\n{head}\n{reply}")
-    written = [node for node in module.functions if node.is_written]
-    made = {node.name: node.source() for node in written if node.name not in given.taken}
+    new = [node for node in module.functions if node.is_written and node.name not in given.taken]
+    made = {node.name: node.source() for node in new}
     if name not in made:
         raise ExpansionError(step=name, problem=f"the reply does not write {name}")
     return made
@@ -226,30 +213,25 @@ def _missing(code: str, known: Collection[str]) -> dict[str, str]:
 
 
 def _given(task: Task, spec: str, api: str, world: dict[str, Data]) -> Given:
-    own = task.model_copy(update={"inputs": {}})
-    told = f"{coded_question(own)}\n\n{cut(spec, MAX_SHOWN_CHARS)}"
+    tools = tools_of(task)
     values = [preview(name, value) for name, value in world.items()]
-    if values:
-        told += "\n\nThe inputs, for example:\n" + "\n".join(values)
-    functions = read_module(api).functions
-    stubs = [f"{node.signature} {node.doc}".strip() for node in functions]
-    listed = "\n".join(filter(None, [tool_lines(tools_of(task).values()), *stubs]))
+    stubs = [f"{node.signature} {node.doc}".strip() for node in read_module(api).functions]
+    listed = "\n".join(filter(None, [tool_lines(tools.values()), *stubs]))
+    own = task.model_copy(update={"inputs": {}})
+    parts = [coded_question(own), cut(spec, MAX_SHOWN_CHARS)]
+    parts += ["\n".join(["The inputs, for example:", *values])] if values else []
+    parts += [f"There are:\n{cut(listed, MAX_SHOWN_CHARS)}"] if listed else []
     defined = {name for each in ast.parse(api).body for name in bound_names(each)}
-    taken = {*defined, *tools_of(task), *world}
-    told += f"\n\nThere are:\n{cut(listed, MAX_SHOWN_CHARS)}" if listed else ""
-    return Given(told=told, taken=tuple(sorted(taken)))
+    return Given(told="\n\n".join(parts), taken=tuple(sorted({*defined, *tools, *world})))
 
 
 def _inputs(task: Task) -> tuple[list[str], str, dict[str, Data]]:
     demos, api = task.inputs.get("demos"), task.inputs.get("api", "")
     world = {name: value for name, value in task.inputs.items() if name not in OWN}
     if not isinstance(demos, list | tuple) or not demos or not isinstance(api, str):
-        problem = (
-            "inputs.demos must be a list of demonstrations, and inputs.api Python, if there is any"
-        )
-        raise InputError(step=STEP, problem=problem)
+        raise InputError(step=STEP, problem=FORM)
     try:
-        taken: Sequence[str] = [node.name for node in read_module(api).functions]
+        taken = [node.name for node in read_module(api).functions]
     except ProgramError as error:
         raise InputError(step=STEP, problem=f"inputs.api: {error.report}") from error
     if MAIN in (*taken, *world, *task.tools):

@@ -2,23 +2,24 @@
 
 After Earle, Parajuli and Banburski-Fahey, DreamGarden. A recursive planner divides the seed; leaves go to
 tools, each of which makes an artefact: `code` (a Python program that is run, and corrected from what its
-run says) or `text`. As soon as the whole plan stands, and while the leaves are at work, the person is
-shown the garden and answers with a list of edits, as JSON:
+run says) or `text`. The person is shown the garden as soon as the whole plan stands, before anything is
+made, and again when all is made, and answers with a list of edits, as JSON:
 
-    [{"node": "1.2", "do": "prune"}]                      take it out, and cancel what it is doing
+    [{"node": "1.2", "do": "prune"}]                      take it out, with all below it
     [{"node": "1.2", "do": "goal", "text": "..."}]        give it another goal, and let it grow again
     [{"node": "1.2", "do": "regrow", "text": "..."}]      let it grow again, with this feedback if any
     [{"node": "1.2", "do": "note", "text": "..."}]        feedback that waits until something grows there
-    []                                                    go on
+    []                                                    go on: make what is planned, or end
 
-Only what an edit names, with all below it, grows again; the rest stays as it is recorded. A note holds
-for the node and all below. Nobody there: the run pauses, its process may end, and `agentflow answer` and
-`agentflow resume` go on. `[]` ends the tending when all has grown; given earlier, it waits for that, and
-the person is asked once more with the artefacts in sight. With `people: false` the garden grows by itself.
+Only what an edit names, with all below it, grows again; the rest stays as it is. A note holds for the node
+and all below. After edits the new plan is shown first, so what is pruned there is never made; a node that is
+at work is not interrupted. Nobody there: the run pauses, its process may end, and `agentflow answer` and
+`agentflow resume` go on. With `people: false` the garden grows by itself.
 
 What differs, and why:
 - no Unreal Engine: the tools for meshes, scenes and images, and the visual feedback, are not here;
 - the garden is plain data and the edits are a typed value, so any viewer can be the garden's page;
+- the person tends the garden between its growths, not during one: what a pruned leaf costs is not paid;
 - depth, width and the whole tree are bounded, and so is the number of times the person is asked;
 - an edit that cannot be made is told with the next question, and harms nothing;
 - a leaf that fails keeps its problem, and the garden grows on.
@@ -30,21 +31,24 @@ Needs: a sandbox, a person.
 Published: none that were checked.
 """
 
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from typing import Any, Literal
 
-import anyio
+from pydantic import Field
 
-from agentflow import Examination, Message, Result, Task, ask, examine, flow, generate
+from agentflow import Examination, Message, Result, Task, ask, examine, flow, generate, parallel
 from agentflow_planners.shared.answers import python_fence
 from agentflow_planners.shared.coding import python_reply
-from agentflow_planners.shared.delegation import Bounds, Crew, Delegating, Place, crew, nearly_same
+from agentflow_planners.shared.delegation import FAILURES, Bounds, Delegating, Place, nearly_same
 from agentflow_planners.shared.replies import opening, sound
 from agentflow_planners.shared.values import Count, Frozen, Number
-from agentflow_planners.shared.wording import cut, statement
+from agentflow_planners.shared.wording import Brief, cut, statement
 
 STEP, ROOT = "dreamgarden", "1"
 MAX_TOLD_CHARS = 4_000
 MAX_SHOWN_CHARS = 200
+MAX_TEXT_TOKENS = 2_048
 SHOW = "print(main())"
 
 PLAN = """\
@@ -73,7 +77,7 @@ class Sprout(Frozen):
     """What the planner makes of a node."""
 
     how: Literal["split", "code", "text"]
-    parts: tuple[str, ...] = ()
+    parts: tuple[Brief, ...] = ()
 
 
 class Artefact(Frozen):
@@ -94,13 +98,28 @@ class Edit(Frozen):
 
 
 class Node(Frozen):
-    """One node of the garden; the ids of those below begin with its own."""
+    """A node with all below it: `how` once it is planned, an artefact once it is made."""
 
     id: str
     goal: str
-    place: Place
     notes: tuple[str, ...] = ()
+    place: Place = Field(exclude=True)  # of no interest in an answer, and neither is `how`
+    how: str = Field("", exclude=True)
     artefact: Artefact | None = None
+    children: tuple["Node", ...] = ()
+
+    def having(self, **fields: Any) -> "Node":
+        """Return the node with these fields in place of its own."""
+        return self.model_copy(update=fields)
+
+    def walk(self) -> Iterator["Node"]:
+        """Yield the node, then those below it."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+
+Grow = Callable[[Node, str], Awaitable[Node]]
 
 
 @flow
@@ -123,26 +142,31 @@ async def dreamgarden(
         width: How many parts a node may have.
         total: How many nodes there may be below the seed at a time.
         corrections: How often a leaf's code may be corrected.
-        rounds: How often the person may be asked.
+        rounds: How often the person may be asked; after that the garden grows by itself.
 
     Raises:
         AskError: Nobody can ever answer; otherwise the run pauses.
-        ExpansionError, MalformedReplyError: The seed itself cannot be planned.
+        ExpansionError, MalformedReplyError: The seed itself can be neither planned nor made, and nobody
+            tends the garden.
         ModelError: A call failed for good.
         SandboxUnavailableError: Generated code cannot be confined here.
     """
     bounds = Bounds(depth=depth, width=width, total=total)
-    async with crew() as members:
-        garden = _Garden(members, bounds, corrections, rounds if people else 0)
-        garden.plant(Node(id=ROOT, goal=statement(task), place=bounds.root()))
-        await garden.tend()
-        return Result(output=garden.tree(ROOT))
-
-
-@flow
-async def asked(text: str) -> list[Edit]:
-    """Ask the person what to change."""
-    return await ask(text, output=list[Edit])
+    tree = Node(id=ROOT, goal=statement(task), place=bounds.root())
+    plans, makes = partial(_planned, bounds), partial(_made, corrections)
+    remarks = ""
+    for _round in range(rounds if people else 0):
+        tree = await _grown(tree, plans, people)
+        told = ASKED.format(remarks=remarks, garden=_seen(tree))
+        if edits := await ask(told, output=list[Edit]):
+            tree, remarks = _changed(tree, edits)
+            continue
+        planned, tree, remarks = tree, await _grown(tree, makes, people), ""
+        if tree == planned:
+            break
+    for grow in (plans, makes):
+        tree = await _grown(tree, grow, people)
+    return Result(output=tree.model_dump(mode="json"))
 
 
 @flow
@@ -165,7 +189,7 @@ async def make(told: str, kind: str, corrections: int) -> Artefact:
     """Make a leaf's artefact; code is run, and corrected from what its run says."""
     said = opening(MAKE[kind], told)
     if kind == "text":
-        return Artefact(kind=kind, text=(await generate(said)).text)
+        return Artefact(kind=kind, text=(await generate(said, max_tokens=MAX_TEXT_TOKENS)).text)
     made = Artefact(kind=kind)
     for failures in range(corrections + 1):
         reply = await python_reply(said, failures=failures)
@@ -183,122 +207,77 @@ async def _ran(source: str) -> Artefact:
     return Artefact(kind="code", text=source, result=seen.stdout, problem=problem)
 
 
-class _Garden:
-    """All nodes by id, and what is at work on them: planning, making, or the person."""
+async def _grown(node: Node, grow: Grow, people: bool, above: str = "") -> Node:
+    """Let a node grow, then those below it, side by side; each is told the way from the seed to it.
 
-    def __init__(self, members: Crew, bounds: Bounds, corrections: int, rounds: int) -> None:
-        self._crew, self._bounds = members, bounds
-        self._corrections, self._rounds = corrections, rounds
-        self._nodes: dict[str, Node] = {}
-        self._works: dict[str, anyio.CancelScope] = {}  # by kind, node and a number
-        self._started, self._remarks = 0, ""
-        self._is_early = self._waits = False  # asked before all had grown; to be asked after that
+    What fails keeps its problem; that of the seed is raised, unless there is somebody to mend it.
+    """
+    own = "\n  feedback: ".join([f"{node.id} {cut(node.goal, MAX_TOLD_CHARS)}", *node.notes])
+    told = f"{above}\n{own}" if above else own
+    try:
+        node = await grow(node, told)
+    except FAILURES as error:
+        if node.id == ROOT and not people:
+            raise
+        node = node.having(artefact=Artefact(kind="none", problem=str(error)))
+    below = await parallel(_grown(child, grow, people, told) for child in node.children)
+    return node.having(children=tuple(below))
 
-    def plant(self, node: Node) -> None:
-        """Put a node in, and let it grow."""
-        self._nodes[node.id] = node
-        room = Delegating(node.goal, node.place, self._bounds).room
-        self._start("plan", node.id, plan, self._told(node.id), node.goal, room)
 
-    async def tend(self) -> None:
-        """Let all grow, and the person change it, until neither has anything left to do."""
-        self._ask_when_due()
-        while self._works:
-            work = await self._crew.next_of(list(self._works))
-            outcome = await self._crew.outcome(work)
-            del self._works[work]
-            kind, name, _number = work.split(" ")
-            if kind == "ask":
-                self._change(outcome)
-            elif kind == "plan" and isinstance(outcome, Sprout):
-                self._grow(self._nodes[name], outcome)
-            else:
-                self._keep(name, outcome)
-            self._ask_when_due()
+async def _planned(bounds: Bounds, node: Node, told: str) -> Node:
+    """Return a node with its parts, or with how it is made, where nothing is planned yet."""
+    if node.how or node.artefact:
+        return node
+    delegating = Delegating(node.goal, node.place, bounds)
+    sprout = await plan.named(f"plan {node.id}")(told, node.goal, delegating.room)
+    parts = enumerate(sprout.parts if sprout.how == "split" else (), 1)
+    children = (
+        Node(id=f"{node.id}.{number}", goal=goal, place=delegating.admit(goal))
+        for number, goal in parts
+    )
+    return node.having(how=sprout.how, children=tuple(children))
 
-    def tree(self, name: str) -> dict[str, Any]:
-        """Return a node with all below it, as plain data."""
-        own = self._nodes[name].model_dump(mode="json", exclude={"place"})
-        return own | {"children": [self.tree(child) for child in self._below(name)]}
 
-    def _grow(self, node: Node, sprout: Sprout) -> None:
-        if sprout.how != "split":
-            self._start("make", node.id, make, self._told(node.id), sprout.how, self._corrections)
-            return
-        delegating = Delegating(node.goal, node.place, self._bounds)
-        for number, goal in enumerate(sprout.parts, 1):
-            self.plant(Node(id=f"{node.id}.{number}", goal=goal, place=delegating.admit(goal)))
+async def _made(corrections: int, node: Node, told: str) -> Node:
+    """Return a leaf with its artefact where it has none yet."""
+    if node.artefact or node.how not in MAKE:
+        return node
+    return node.having(artefact=await make.named(f"make {node.id}")(told, node.how, corrections))
 
-    def _keep(self, name: str, outcome: Artefact | Exception) -> None:
-        if isinstance(outcome, Exception):
-            if name == ROOT and not self._rounds:
-                raise outcome
-            outcome = Artefact(kind="none", problem=str(outcome))
-        self._nodes[name] = self._nodes[name].model_copy(update={"artefact": outcome})
 
-    def _ask_when_due(self) -> None:
-        kinds = {work.partition(" ")[0] for work in self._works}
-        if not self._rounds or kinds & {"plan", "ask"} or (self._waits and kinds):
-            return
-        self._rounds, self._is_early, self._waits = self._rounds - 1, bool(kinds), False
-        text = ASKED.format(remarks=self._remarks, garden=self._seen(ROOT))
-        self._start("ask", "", asked, text)
+def _changed(tree: Node, edits: list[Edit]) -> tuple[Node, str]:
+    """Return the tree with its edits made, and remarks on those that cannot be."""
+    remarks = ""
+    for edit in edits:
+        there = {node.id for node in tree.walk()}
+        changed = _edited(tree, edit) if edit.node in there else None
+        if changed is None:
+            remarks += f"There was no {edit.node!r} to {edit.do}.\n"
+        tree = changed or tree
+    return tree, remarks
 
-    def _change(self, edits: list[Edit]) -> None:
-        self._remarks, self._waits = "", not edits and self._is_early
-        self._rounds = self._rounds if edits or self._waits else 0
-        for edit in sorted(edits, key=lambda edit: edit.do != "note"):  # what grows minds all notes
-            node = self._nodes.get(edit.node)
-            if node is None or (edit.do, edit.node) == ("prune", ROOT):
-                self._remarks += f"There was no {edit.node!r} to {edit.do}.\n"
-                continue
-            if edit.do == "goal":
-                node = node.model_copy(update={"goal": edit.text})
-            elif edit.text:
-                node = node.model_copy(update={"notes": (*node.notes, edit.text)})
-            if edit.do == "note":
-                self._nodes[node.id] = node
-                continue
-            self._uproot(node.id)
-            if edit.do != "prune":
-                self.plant(node.model_copy(update={"artefact": None}))
 
-    def _uproot(self, name: str) -> None:
-        """Take a node out with all below it, and cancel what they are doing."""
-        for child in self._below(name):
-            self._uproot(child)
-        del self._nodes[name]
-        for work in [work for work in self._works if work.split(" ")[1] == name]:
-            self._works.pop(work).cancel()
+def _edited(node: Node, edit: Edit) -> Node | None:
+    """Return a node after an edit; None if it is pruned."""
+    if node.id != edit.node:
+        below = (_edited(child, edit) for child in node.children)
+        return node.having(children=tuple(filter(None, below)))
+    if edit.do == "prune":
+        return None
+    if edit.do != "note":
+        node = node.having(how="", artefact=None, children=())
+    if edit.do == "goal":
+        return node.having(goal=edit.text)
+    return node.having(notes=(*node.notes, edit.text)) if edit.text else node
 
-    def _start(self, kind: str, name: str, step: Any, *given: Any) -> None:
-        self._started += 1
-        work = f"{kind} {name} {self._started}"
-        scope = self._works[work] = anyio.CancelScope()
 
-        async def scoped() -> Any:
-            with scope:
-                return await step.named(f"{kind} {name}".strip())(*given)
-
-        self._crew.start(work, scoped)
-
-    def _below(self, name: str) -> list[str]:
-        below = [child for child in self._nodes if child.rpartition(".")[0] == name]
-        return sorted(below, key=lambda child: int(child.rpartition(".")[2]))
-
-    def _told(self, name: str) -> str:
-        """Return the way from the seed to a node, with the person's feedback on it."""
-        node, above = self._nodes[name], name.rpartition(".")[0]
-        own = "\n  feedback: ".join([f"{name} {cut(node.goal, MAX_TOLD_CHARS)}", *node.notes])
-        return f"{self._told(above)}\n{own}" if above else own
-
-    def _seen(self, name: str) -> str:
-        below, made = self._below(name), self._nodes[name].artefact
-        state = "" if below else "[growing]"
+def _seen(tree: Node) -> str:
+    """Return the garden as lines for the person: nothing behind the tool is a leaf that is only planned."""
+    lines = []
+    for node in tree.walk():
+        made, state = node.artefact, f"[{node.how}]"
         if made:
             state = f"[{made.kind}] {made.problem or made.result or made.text}"
-        told = [
-            cut(" ".join(text.split()), MAX_SHOWN_CHARS) for text in (self._nodes[name].goal, state)
-        ]
-        line = " ".join(filter(None, [name, *told]))
-        return "\n".join(["  " * name.count(".") + line, *map(self._seen, below)])
+        told = [cut(" ".join(text.split()), MAX_SHOWN_CHARS) for text in (node.goal, state)]
+        lines.append("  " * node.id.count(".") + " ".join([node.id, *told]))
+    return "\n".join(lines)

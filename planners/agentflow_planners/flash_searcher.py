@@ -33,6 +33,7 @@ from agentflow.errors import ExpansionError, PlanError
 from agentflow_planners.shared.acting import EXECUTE, SETBACKS, act, for_planning, tools_of
 from agentflow_planners.shared.answers import given_up, whole_answer
 from agentflow_planners.shared.delegation import reason_of
+from agentflow_planners.shared.judging import Verdict
 from agentflow_planners.shared.plans import Draft, checked, drafted, in_order
 from agentflow_planners.shared.replies import opening, sound
 from agentflow_planners.shared.values import Count, Frozen
@@ -81,13 +82,6 @@ class Summary(Goals):
     """What becomes of the open goals, and the next ones."""
 
     drop: tuple[str, ...] = ()
-
-
-class Verdict(Frozen):
-    """Whether a path has met its criterion."""
-
-    met: bool
-    reason: Brief
 
 
 class Standing(Frozen):
@@ -213,7 +207,7 @@ async def _judged(path: Path, text: str) -> tuple[Literal["done", "failed"], str
     failure = given_up(text) or ("" if text.strip() else "it gave no answer")
     if not failure:
         verdict = await generate(JUDGE.format(success=path.success, text=text), output=Verdict)
-        failure = "" if verdict.met else f"criterion not met: {verdict.reason}"
+        failure = "" if verdict.yes else f"criterion not met: {verdict.reason}"
     return ("failed", failure) if failure else ("done", text)
 
 

@@ -128,12 +128,11 @@ async def decide(
 
 
 async def _answered(task: Task, place: int, agent: Agent, node: PromptNode, given: Given) -> Any:
+    key = agent.key(node.id)
     lost = [agent.key(need) for need in node.needs if _is_lost(given[agent.key(need)])]
     if lost:
-        raise ExpansionError(
-            step=agent.key(node.id), problem=f"not asked: {lost[0]!r} says nothing"
-        )
-    key, voice = agent.key(node.id), Voice(**agent.model_dump(include=set(Voice.model_fields)))
+        raise ExpansionError(step=key, problem=f"not asked: {lost[0]!r} says nothing")
+    voice = Voice(**agent.model_dump(include=set(Voice.model_fields)))
     heard, is_last = _heard(key, given), key == agent.end
     return await ask.named(key)(task, voice, place, node.prompt, heard, is_last=is_last)
 

@@ -24,24 +24,22 @@ What differs, and why:
 
 import math
 import random
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
+from pydantic_core import to_jsonable_python
 
 from agentflow import Result, Task, flow, generate, note, parallel
-from agentflow.data import Data
 from agentflow_planners.optimising.candidates import Candidate
 from agentflow_planners.optimising.cases import Case, Cases, cases_of
-from agentflow_planners.optimising.purse import Purse
+from agentflow_planners.optimising.rounds import Rounds
 from agentflow_planners.optimising.scoring import Outcome, evaluate
-from agentflow_planners.optimising.searching import DONE, Trial, result_of, settle
-from agentflow_planners.shared.fusing import Count, Voice, surviving
-from agentflow_planners.shared.live_graph import Given, LiveGraph
+from agentflow_planners.shared.fusing import Voice, surviving
+from agentflow_planners.shared.spoken import spoken
 from agentflow_planners.shared.swarms import (
-    DECISION,
     DEFAULT,
-    Agent,
     Agents,
     Edge,
     Strategy,
@@ -50,14 +48,14 @@ from agentflow_planners.shared.swarms import (
     only_decision,
     possible_edges,
 )
+from agentflow_planners.shared.values import Count
 from agentflow_planners.shared.wording import question, shown
 
 MOMENTUM = 0.9  # of the baseline
 BETAS, EPSILON = (0.9, 0.999), 1e-8  # of Adam, as published
-MAX_ADVICE_CHARS = 400
+MAX_ADVICE_TOKENS = 200
 MAX_PROMPT_CHARS = 2_000
 MAX_SHOWN_CHARS = 1_000
-NO_BUDGET = "the budget would not cover another round"
 
 ADVISE = (
     "An agent in a team is told this:\n{prompt}\n\nThe team had this task:\n{task}\n\nIts answer was "
@@ -76,13 +74,7 @@ class Rewritten(BaseModel):
     prompt: str = Field(min_length=1, max_length=MAX_PROMPT_CHARS)
 
 
-class Drawn(BaseModel):
-    """A graph, and for each possible edge that could be drawn, by its place, whether it was."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    edges: tuple[Edge, ...]
-    taken: dict[int, bool]
+Drawn = dict[Edge, bool]  # each possible edge that closed no circle, and whether it was taken
 
 
 @flow
@@ -116,81 +108,88 @@ async def gptswarm_edges(
     """
     cases, draws = cases_of(task, seed=seed), random.Random(seed)  # noqa: S311 - a repeatable search
     base = _candidate(agents, only_decision(agents), decision, judge)
-    chances, purse, stopped = Chances(possible_edges(agents), rate), Purse(cases), DONE
-    await purse.covers()
-    trials = [await _tried(base, cases, "as it was")]
-    for number in range(iterations):
-        if not await purse.covers():
-            stopped = NO_BUDGET
-            break
+    chances, search = Chances(possible_edges(agents), rate), Rounds(cases, iterations)
+    await search.tries(base, "as it was")
+    async for number in search:
         drawn = [chances.drawn(draws) for _graph in range(batch)]
-        met = [cases.train[(number * batch + place) % len(cases.train)] for place in range(batch)]
+        met = _next_cases(cases, number, batch)
         scores = await parallel(
-            evaluate.named(f"graph {number + 1}.{place}")(
-                base.having(edges=_pairs(one.edges)), (case,)
-            )
+            evaluate.named(f"graph {number}.{place}")(_joined(base, one), (case,))
             for place, (one, case) in enumerate(zip(drawn, met, strict=True), 1)
         )
         chances.learn(drawn, [score.mean for score in scores])
     note("chances: " + ", ".join(f"{a} -> {b} {p:.2f}" for (a, b), p in chances.by_edge().items()))
-    trials.append(
-        await _tried(base.having(edges=_pairs(chances.kept())), cases, "edges above one half")
-    )
-    return result_of(await settle(base, tuple(trials), cases, stopped))
+    await search.tries(_joined(base, chances.kept()), "edges above one half")
+    return await search.settled()
+
+
+class Slope:
+    """One logit, moved down its slopes by Adam."""
+
+    def __init__(self, rate: float) -> None:
+        self._rate, self._logit = rate, 0.0
+        self._first = self._second = 0.0
+        self._steps = 0
+
+    @property
+    def chance(self) -> float:
+        """The chance that the logit stands for."""
+        return 1 / (1 + math.exp(-self._logit))
+
+    def move(self, slope: float) -> None:
+        """Take one step."""
+        one, two = BETAS
+        self._steps += 1
+        self._first = one * self._first + (1 - one) * slope
+        self._second = two * self._second + (1 - two) * slope * slope
+        mean = self._first / (1 - one**self._steps)
+        spread = math.sqrt(self._second / (1 - two**self._steps))
+        self._logit -= self._rate * mean / (spread + EPSILON)
 
 
 class Chances:
-    """The logits of edges, and how REINFORCE moves them."""
+    """The chances of edges, and how REINFORCE moves them."""
 
     def __init__(self, possible: Sequence[Edge], rate: float) -> None:
-        self._possible, self._rate = tuple(possible), rate
-        self._logits, self._first, self._second = ([0.0 for _ in possible] for _ in range(3))
-        self._steps, self._baseline = 0, 0.0
+        self._slopes = {edge: Slope(rate) for edge in possible}
+        self._baseline: float | None = None
 
     def by_edge(self) -> dict[Edge, float]:
         """Return the chance of each edge, where it closes no circle."""
-        return dict(zip(self._possible, map(_sigmoid, self._logits), strict=True))
+        return {edge: slope.chance for edge, slope in self._slopes.items()}
 
     def drawn(self, draws: random.Random) -> Drawn:
         """Draw a graph without a circle; an edge that would close one is not drawn for."""
-        edges: list[Edge] = []
-        taken: dict[int, bool] = {}
-        for place, (edge, chance) in enumerate(self.by_edge().items()):
-            if closes_circle(edges, edge):
-                continue
-            taken[place] = draws.random() < chance
-            edges += [edge] * taken[place]
-        return Drawn(edges=tuple(edges), taken=taken)
+        return self._graph(lambda chance: draws.random() < chance)
 
-    def kept(self) -> tuple[Edge, ...]:
-        """Return the edges with a chance above one half, but for those that would close a circle."""
-        edges: list[Edge] = []
-        for edge, chance in self.by_edge().items():
-            edges += [edge] * (chance > 0.5 and not closes_circle(edges, edge))
-        return tuple(edges)
+    def kept(self) -> Drawn:
+        """Return the graph of the edges with a chance above one half."""
+        return self._graph(lambda chance: chance > 0.5)
 
     def learn(self, batch: Sequence[Drawn], utilities: Sequence[float]) -> None:
         """Make what did better than the moving average likelier, and the rest less likely."""
         mean = sum(utilities) / len(utilities)
-        baseline = self._baseline if self._steps else mean
-        chances = list(self.by_edge().values())
-        slopes = [0.0 for _ in chances]  # of -log(chance of the graph) x (utility - baseline)
-        for one, utility in zip(batch, utilities, strict=True):
-            for place, is_taken in one.taken.items():
-                slopes[place] -= (utility - baseline) * (is_taken - chances[place]) / len(batch)
+        baseline = mean if self._baseline is None else self._baseline
+        slopes = dict.fromkeys(self._slopes, 0.0)  # of -log(chance) x (utility - baseline)
+        for graph, utility in zip(batch, utilities, strict=True):
+            for edge, is_taken in graph.items():
+                chance = self._slopes[edge].chance
+                slopes[edge] -= (utility - baseline) * (is_taken - chance) / len(batch)
         self._baseline = MOMENTUM * baseline + (1 - MOMENTUM) * mean
-        self._steps += 1
-        for place, slope in enumerate(slopes):
-            self._move(place, slope)
+        for edge, slope in slopes.items():
+            self._slopes[edge].move(slope)
 
-    def _move(self, place: int, slope: float) -> None:
-        """Take one step of Adam."""
-        one, two = BETAS
-        self._first[place] = one * self._first[place] + (1 - one) * slope
-        self._second[place] = two * self._second[place] + (1 - two) * slope * slope
-        mean = self._first[place] / (1 - one**self._steps)
-        spread = math.sqrt(self._second[place] / (1 - two**self._steps))
-        self._logits[place] -= self._rate * mean / (spread + EPSILON)
+    def _graph(self, takes: Callable[[float], bool]) -> Drawn:
+        graph: Drawn = {}
+        for edge, chance in self.by_edge().items():
+            if not closes_circle(edges_of(graph), edge):
+                graph[edge] = takes(chance)
+        return graph
+
+
+def edges_of(graph: Drawn) -> list[Edge]:
+    """Return the edges that a graph has."""
+    return [edge for edge, is_taken in graph.items() if is_taken]
 
 
 @flow
@@ -207,6 +206,8 @@ async def gptswarm_prompts(
     seed: int = 0,
 ) -> Result:
     """Learn better prompts, node by node; return the options of the best swarm, with its figures.
+
+    Cost: hundreds of calls: nodes x rounds x (1 + candidates) x records, and twice the held-out cases.
 
     Args:
         task: Its input `cases` holds the cases.
@@ -225,43 +226,42 @@ async def gptswarm_prompts(
         ModelError: A call failed for good.
     """
     cases = cases_of(task, seed=seed)
-    purse, stopped = Purse(cases), DONE
     best = _candidate(agents, only_decision(agents) if edges is None else edges, decision, judge)
-    await purse.covers()
-    trials = [await _tried(best, cases, "as it was")]
     spots = [(one, place) for one in range(len(agents)) for place in range(len(agents[one].nodes))]
-    for number, (one, place) in enumerate(spots * rounds):
-        if not await purse.covers():
-            stopped = NO_BUDGET
-            break
-        size = min(records, len(cases.train))
-        met = [cases.train[(number * size + shift) % len(cases.train)] for shift in range(size)]
-        name = f"{number // len(spots) + 1}. {agents[one].key(agents[one].nodes[place].id)}"
-        found = await improve.named(name)(best, agents, one, place, tuple(met), candidates)
-        if found:
-            agents = _told(agents, one, place, found)
-            best = best.having(agents=_data(agents))
-            trials.append(await _tried(best, cases, name))
-    return result_of(await settle(trials[0].candidate, tuple(trials), cases, stopped))
+    search = Rounds(cases, rounds * len(spots))
+    await search.tries(best, "as it was")
+    async for number in search:
+        turn, spot = divmod(number - 1, len(spots))
+        one, place = spots[spot]
+        name = f"{turn + 1}. {agents[one].key(agents[one].nodes[place].id)}"
+        met = _next_cases(cases, number, min(records, len(cases.train)))
+        better = await improve.named(name)(best, one, place, met, candidates)
+        if better != best:
+            best = better
+            await search.tries(best, name)
+    return await search.settled()
 
 
 @flow
 async def improve(
-    swarm: Candidate, agents: Agents, one: int, place: int, cases: tuple[Case, ...], most: int
-) -> str:
-    """Return a prompt for one node that does better on these cases; nothing if none was found."""
-    prompt = agents[one].nodes[place].prompt
+    swarm: Candidate, one: int, place: int, cases: tuple[Case, ...], most: int
+) -> Candidate:
+    """Return a swarm told something better in one node, by these cases; the same if none was found."""
+    agents: Any = swarm.options["agents"]
+    prompt = agents[one]["nodes"][place]["prompt"]
     now = await evaluate.named("records")(swarm, cases)
     bad = [pair for pair in zip(cases, now.outcomes, strict=True) if not pair[1].passed][:most]
     written = await surviving((rewrite(prompt, *pair) for pair in bad), least=0)
-    prompts = [text for text in dict.fromkeys(written) if text not in ("", prompt)]
-    swarms = [swarm.having(agents=_data(_told(agents, one, place, text))) for text in prompts]
-    scores = await parallel(
-        evaluate.named(f"prompt {number}")(other, cases) for number, other in enumerate(swarms, 1)
-    )
+    swarms = []
+    for text in [text for text in dict.fromkeys(written) if text not in ("", prompt)]:
+        told = deepcopy(agents)
+        told[one]["nodes"][place]["prompt"] = text
+        swarms.append(swarm.having(agents=told))
+    numbered = enumerate(swarms, 1)
+    scores = await parallel(evaluate.named(f"prompt {at}")(told, cases) for at, told in numbered)
     means = [now.mean, *(score.mean for score in scores)]
     note(f"mean values, first with the prompt as it is: {means}")
-    return ["", *prompts][means.index(max(means))]
+    return [swarm, *swarms][means.index(max(means))]
 
 
 @flow
@@ -269,47 +269,24 @@ async def rewrite(prompt: str, case: Case, outcome: Outcome) -> str:
     """Return a prompt rewritten by advice on one case that went wrong."""
     answer = shown(outcome.problem or outcome.output, MAX_SHOWN_CHARS)
     wrong = ADVISE.format(prompt=prompt, task=question(case.task), answer=answer)
-    advice = " ".join((await generate(wrong)).text.split())[:MAX_ADVICE_CHARS]
+    advice = await spoken(wrong, step="advice", max_tokens=MAX_ADVICE_TOKENS)
     ask = REWRITE.format(prompt=prompt, advice=advice)
     return (await generate(ask, output=Rewritten)).prompt.strip()
 
 
 def _candidate(
-    agents: Agents, edges: tuple[Edge, ...], decision: Strategy, judge: Voice | None
+    agents: Agents, edges: Sequence[Edge], decision: Strategy, judge: Voice | None
 ) -> Candidate:
-    nodes = [DECISION, *(one.key(node.id) for one in agents for node in one.nodes)]
-    # A swarm that cannot be run is refused here; later it would be one that fails every case.
-    LiveGraph("gptswarm").extend(dict.fromkeys(nodes, _never), node_edges(agents, edges))
-    swarm = Candidate(planner="gptswarm", options={"decision": decision})
-    if judge is not None:
-        swarm = swarm.having(judge=judge.model_dump(exclude_none=True))
-    return swarm.having(agents=_data(agents), edges=_pairs(edges))
+    node_edges(agents, edges)  # refuses a swarm that cannot be run, which would fail every case
+    options = {"agents": agents, "edges": edges, "decision": decision, "judge": judge}
+    return Candidate(planner="gptswarm", options=to_jsonable_python(options, exclude_none=True))
 
 
-async def _never(_given: Given) -> None:
-    raise AssertionError("this graph is only looked at")
+def _joined(swarm: Candidate, graph: Drawn) -> Candidate:
+    return swarm.having(edges=[list(edge) for edge in edges_of(graph)])
 
 
-def _data(agents: Agents) -> Data:
-    return [one.model_dump(mode="json", exclude_none=True) for one in agents]
-
-
-def _pairs(edges: Sequence[Edge]) -> Data:
-    return [list(edge) for edge in edges]
-
-
-def _told(agents: Agents, one: int, place: int, prompt: str) -> Agents:
-    """Return the agents, with another prompt in one node of one."""
-    nodes = list(agents[one].nodes)
-    nodes[place] = nodes[place].model_copy(update={"prompt": prompt})
-    changed: Agent = agents[one].model_copy(update={"nodes": tuple(nodes)})
-    return (*agents[:one], changed, *agents[one + 1 :])
-
-
-async def _tried(swarm: Candidate, cases: Cases, thought: str) -> Trial:
-    score = await evaluate.named(f"select, {thought}")(swarm, cases.select)
-    return Trial(candidate=swarm, score=score, thought=thought)
-
-
-def _sigmoid(logit: float) -> float:
-    return 1 / (1 + math.exp(-logit))
+def _next_cases(cases: Cases, number: int, size: int) -> tuple[Case, ...]:
+    """Return the cases to learn from in a round; rounds go through all of them, again and again."""
+    first = (number - 1) * size
+    return tuple(cases.train[place % len(cases.train)] for place in range(first, first + size))

@@ -23,10 +23,11 @@ from agentflow.data import Data
 from agentflow.errors import ExpansionError
 from agentflow_planners.shared.acting import attempt, for_planning, has_effects
 from agentflow_planners.shared.delegation import Bounds, Crew, Delegating, Place, crew, reason_of
+from agentflow_planners.shared.judging import Verdict
 from agentflow_planners.shared.plans import FORM, Draft, drafted, part_of
 from agentflow_planners.shared.replies import opening
 from agentflow_planners.shared.values import Count, Frozen, Number
-from agentflow_planners.shared.wording import Brief, question, shown
+from agentflow_planners.shared.wording import question, shown
 
 MAX_SHOWN_CHARS = 1_000
 
@@ -43,13 +44,6 @@ REST = (
     "Plan what is left to do. Results and sub-tasks at work may be named in `needs`; do not plan for "
     "them again."
 )
-
-
-class Verdict(Frozen):
-    """Yes or no, and why."""
-
-    why: Brief
-    yes: bool
 
 
 class Job(Frozen):

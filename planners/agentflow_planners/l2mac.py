@@ -29,7 +29,7 @@ from agentflow import Message, Result, Task, flow, generate, note, parse_program
 from agentflow.errors import ExpansionError, InputError, ProgramError
 from agentflow_planners.shared.file_store import Files, FileStore, checked_path
 from agentflow_planners.shared.memory import Edit, Memory, edit_memory, given_memory
-from agentflow_planners.shared.replies import opening, sound
+from agentflow_planners.shared.replies import exchange, opening, sized, sound
 from agentflow_planners.shared.sampling import first_options, sample_options
 from agentflow_planners.shared.values import Count, Frozen
 from agentflow_planners.shared.wording import Brief, cut, statement
@@ -48,8 +48,9 @@ Split the task into at most {most} instructions, each a step of writing the file
 carried out in order, each by somebody who sees the files and your instruction, and nothing else of the \
 plan: an instruction has to say all that is needed. Few instructions are better than many."""
 CONTROL = """\
-Carry out one instruction of a program by acts on files. `write` puts `text` as the whole content of the \
-file at `path`, `read` shows it, `delete` removes it, `check` runs the evaluation, and `done` ends the \
+Carry out one instruction of a program by acts on files. `write` makes `text`, code and not words about \
+code, the whole content of the file at `path`, for example {"action": "write", "path": "main.py", "text": \
+"def half(x):\\n    return x / 2\\n"}; `read` shows it, `delete` removes it, `check` runs the evaluation, and `done` ends the \
 instruction: its `text` says in one or two sentences what was done. Paths are relative, such as main.py."""
 SUMMARISE = "Say in two sentences what was done so far and what is left to do."
 
@@ -131,7 +132,8 @@ async def plan(told: str, most: int) -> tuple[str, ...]:
         is_sound = 1 <= len(texts) <= most and all(texts)
         return "" if is_sound else f"give between 1 and {most} instructions, none of them empty"
 
-    program = await sound(opening(PROGRAM.format(most=most), told), Program, problem, step=STEP)
+    form = sized(Program, instructions=(1, most))
+    program = await sound(opening(PROGRAM.format(most=most), told), form, problem, step=STEP)
     return tuple(cut(text.strip(), MAX_INSTRUCTION_CHARS) for text in program.instructions)
 
 
@@ -155,10 +157,7 @@ async def carry_out(
             memory = await _finished(act.text.strip() or instruction, memory, number)
             return Outcome(files=store.files, memory=memory)
         again = "You did exactly this just before. " if repeats else ""
-        said += [
-            Message(role="assistant", text=cut(act.model_dump_json(), share)),
-            Message(role="user", text=cut(f"{again}{observation}", share)),
-        ]
+        said += exchange(cut(act.model_dump_json(), share), cut(f"{again}{observation}", share))
         size = sum(len(message.text) for message in said)
         if size > job.context - 2 * share - ASKED_CHARS:  # one more turn, and the summary
             memory = await _summarised(said, memory, scope)

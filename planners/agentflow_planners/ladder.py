@@ -27,7 +27,10 @@ from typing import Any
 from agentflow import Message, Program, Result, Task, flow, generate, note, parallel, run_program
 from agentflow.errors import ExpansionError, InputError, MalformedReplyError, ProgramError
 from agentflow_planners.shared.arithmetic import arithmetic, as_python
+from agentflow_planners.shared.replies import exchange, sized
+from agentflow_planners.shared.sampling import attempt_options
 from agentflow_planners.shared.values import Count, Frozen, Number
+from agentflow_planners.shared.wording import Brief
 
 MAX_TOLD_CHARS = 500
 DRAWN = 64
@@ -66,13 +69,13 @@ return [seen(x) for x in points]"""
 class Variants(Frozen):
     """Easier problems, as a model writes them."""
 
-    integrands: list[str]
+    integrands: list[Brief]
 
 
 class Solution(Frozen):
     """An antiderivative, as a model writes it."""
 
-    antiderivative: str
+    antiderivative: Brief
 
 
 class Solved(Frozen):
@@ -152,22 +155,20 @@ async def climb_to(integrand: str, climb: Climb, above: tuple[str, ...]) -> list
 @flow
 async def solve(integrand: str, easier: list[Solved], climb: Climb) -> str | None:
     """Return a verified antiderivative, or None if no attempt gave one."""
-    told = "\n".join(f"{one.integrand}  ->  {one.antiderivative}" for one in easier)
+    solved = "\n".join(f"{one.integrand}  ->  {one.antiderivative}" for one in easier)
     parts = [SOLVE.format(integrand=integrand, form=FORM)]
-    parts += [EASIER.format(solved=told)] if told else []
+    parts += [EASIER.format(solved=solved)] if solved else []
     said = [Message(role="user", text="\n\n".join(parts))]
-    for _attempt in range(climb.attempts):
+    for attempt in range(climb.attempts):
         try:
-            given = (await generate(said, output=Solution)).antiderivative
+            told = await generate(said, output=Solution, **await attempt_options(attempt))
         except MalformedReplyError:
             return None
+        given = told.antiderivative
         reason = await verify(integrand, given, climb)
         if not reason:
             return arithmetic(given)
-        said += [
-            Message(role="assistant", text=Solution(antiderivative=given).model_dump_json()),
-            Message(role="user", text=WRONG.format(solution=given[:MAX_TOLD_CHARS], reason=reason)),
-        ]
+        said += exchange(told, WRONG.format(solution=given[:MAX_TOLD_CHARS], reason=reason))
     return None
 
 
@@ -195,8 +196,9 @@ async def verify(integrand: str, solution: str, climb: Climb) -> str:
 async def _easier(integrand: str, climb: Climb, above: tuple[str, ...]) -> list[str]:
     """Return different variants that can be read, and are no problem of which this is a variant."""
     prompt = VARY.format(integrand=integrand, count=climb.variants, form=FORM)
+    form = sized(Variants, integrands=(1, climb.variants))
     try:
-        given = (await generate(prompt, output=Variants)).integrands
+        given = (await generate(prompt, output=form)).integrands
     except MalformedReplyError as error:
         note(f"no variants: {error}")
         return []

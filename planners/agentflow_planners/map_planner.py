@@ -22,12 +22,13 @@ What differs, and why:
 
 from pydantic import Field
 
-from agentflow import Message, Result, Task, flow, generate, note, parallel
+from agentflow import Result, Task, flow, generate, note, parallel
 from agentflow.errors import ExpansionError, MalformedReplyError
 from agentflow_planners.shared.domains import Domain, given_problem
-from agentflow_planners.shared.replies import opening
+from agentflow_planners.shared.replies import exchange, opening, sized
+from agentflow_planners.shared.sampling import attempt_options
 from agentflow_planners.shared.values import Count, Frozen, Number
-from agentflow_planners.shared.wording import cut
+from agentflow_planners.shared.wording import Brief, cut
 
 MAX_SHOWN_CHARS = 200
 MAX_TOLD_STATES = 20
@@ -53,13 +54,13 @@ class Search(Frozen):
 class Subgoals(Frozen):
     """States on the way, as a model writes them."""
 
-    states: list[str]
+    states: list[Brief]
 
 
 class Moves(Frozen):
     """Moves, as a model writes them."""
 
-    moves: list[str]
+    moves: list[Brief]
 
 
 class Estimate(Frozen):
@@ -110,10 +111,8 @@ async def map_planner(
     while (state := visited[-1]) != goal:
         targets = targets[1:] if state == targets[0] else targets
         if len(made) == moves:
-            raise ExpansionError(
-                step="map_planner",
-                problem=f"{moves} moves led to {state}, not to {goal}; raise `moves`",
-            )
+            problem = f"{moves} moves led to {state}, not to {goal}; raise `moves`"
+            raise ExpansionError(step="map_planner", problem=problem)
         search = Search(
             domain=domain,
             target=targets[0],
@@ -134,9 +133,10 @@ async def map_planner(
 @flow
 async def decompose(domain: Domain, start: str, goal: str, most: int) -> list[str]:
     """Return subgoals that are states of the domain, in order: the task decomposer."""
+    form = sized(Subgoals, states=(0, most))
     ask = f"Start: {start}\nGoal: {goal}\n{DECOMPOSE.format(most=most)}"
     try:
-        said = (await generate(ask, output=Subgoals, system=domain.rules)).states[:most]
+        said = (await generate(ask, output=form, system=domain.rules)).states[:most]
     except MalformedReplyError as error:
         note(f"no subgoals: {error}")
         return []
@@ -174,12 +174,14 @@ async def look_ahead(search: Search, state: str, depth: int) -> Option | None:
 async def propose(search: Search, state: str) -> list[Option]:
     """Return up to `width` valid moves: the actor proposes, the monitor refuses with the reason."""
     before = "; ".join(search.visited[-MAX_TOLD_STATES:])
-    ask = f"State: {state}\nGoal: {search.target}\nStates so far: {before}\n{ACT.format(width=search.width)}"
+    ask = f"State: {state}\nGoal: {search.target}\n{search.domain.told(state)}\nStates so far: {before}\n{ACT.format(width=search.width)}"
     said = opening(search.domain.rules, ask)
     valid: dict[str, Option] = {}
-    for _attempt in range(search.revisions + 1):
+    form = sized(Moves, moves=(1, search.width))
+    for attempt in range(search.revisions + 1):
+        options = await attempt_options(attempt)
         try:
-            moves = (await generate(said, output=Moves)).moves[: search.width]
+            moves = (await generate(said, output=form, **options)).moves[: search.width]
         except MalformedReplyError as error:
             note(f"the actor said no moves: {error}")
             break
@@ -187,17 +189,14 @@ async def propose(search: Search, state: str) -> list[Option]:
         if valid and not refused:
             break
         told = "\n".join(refused) or "There is no move."
-        said += [
-            Message(role="assistant", text=Moves(moves=moves).model_dump_json()),
-            Message(role="user", text=f"{told}\nPropose other moves."),
-        ]
+        said += exchange(Moves(moves=moves), f"{told}\nPropose other moves.")
     return list(valid.values())[: search.width]
 
 
 @flow
 async def evaluate(domain: Domain, state: str, target: str) -> int:
     """Estimate how many moves are left: the evaluator."""
-    ask = f"State: {state}\nGoal: {target}\n{EVALUATE}"
+    ask = f"State: {state}\nGoal: {target}\n{domain.told(state)}\n{EVALUATE}"
     return (await generate(ask, output=Estimate, system=domain.rules)).moves_left
 
 

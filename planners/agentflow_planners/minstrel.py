@@ -20,29 +20,17 @@ What differs, and why:
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, create_model
 
 from agentflow import Result, Task, flow, generate, note
-from agentflow.errors import ExpansionError
-from agentflow_planners.shared.fusing import Count, surviving
-from agentflow_planners.shared.wording import cut, shown, statement
+from agentflow_planners.shared.fusing import surviving
+from agentflow_planners.shared.spoken import spoken
+from agentflow_planners.shared.values import Count, Frozen, Number
+from agentflow_planners.shared.wording import Brief, cut, shown, statement
 
-Module = Literal[
-    "background",
-    "command",
-    "suggestion",
-    "goal",
-    "constraints",
-    "workflow",
-    "output_format",
-    "skills",
-    "initialization",
-    "examples",
-    "style",
-]
-Parts = dict[Module, str]
+Parts = dict[str, str]  # texts by module
 
 MAX_MODULE_CHARS = 4_000
 
@@ -59,7 +47,7 @@ ABOUT: Parts = {
     "examples": "worked examples of good answers",
     "style": "the tone and manner of the answers",
 }
-OF_PERSON: tuple[Module, ...] = ("examples", "style")
+OF_PERSON = ("examples", "style")
 
 ANALYSE = (
     "Somebody wants a prompt that makes a language model good at the above. Name the role that the model "
@@ -87,53 +75,42 @@ REFLECT = (
 )
 
 
-class Analysis(BaseModel):
-    """The role to be played, and whether each module is needed."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    role: str = Field(min_length=1, max_length=200)
-    background: bool
-    command: bool
-    suggestion: bool
-    goal: bool
-    constraints: bool
-    workflow: bool
-    output_format: bool
-    skills: bool
-    initialization: bool
-    examples: bool
-    style: bool
-
-
-class Brief(BaseModel):
+class Wanted(Frozen):
     """What every designer knows."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     wish: str
     role: str
     max_tokens: int | None
 
 
-class Change(BaseModel):
+class Change(Frozen):
     """Advice on one module."""
 
-    module: Module
-    advice: str
+    module: str
+    advice: Brief
 
 
-class Reflection(BaseModel):
+class Reflection(Frozen):
     """What is to be changed after a test."""
 
     changes: tuple[Change, ...] = Field(max_length=len(ABOUT))
+
+
+class Role(Frozen):
+    """The role to be played."""
+
+    role: Annotated[Brief, Field(min_length=1)]
+
+
+NEEDED: dict[str, Any] = dict.fromkeys(ABOUT, (bool, ...))
+Analysis = create_model("Analysis", __base__=Role, **NEEDED)  # and whether each module is needed
 
 
 @flow
 async def minstrel(
     task: Task,
     *,
-    rounds: Annotated[int, Field(ge=0)] = 1,
+    rounds: Number = 1,
     questions: Count = 2,
     commenters: Count = 2,
     max_tokens: Count | None = None,
@@ -157,19 +134,19 @@ async def minstrel(
     analysis = await generate(f"{wish}\n\n{ANALYSE}", output=Analysis)
     needed = [name for name in ABOUT if getattr(analysis, name)]
     given = {name: task.inputs[name] for name in OF_PERSON if name in task.inputs}
-    lacking = ", ".join(name for name in needed if name in OF_PERSON and name not in given)
+    parts: Parts = {name: shown(value, MAX_MODULE_CHARS) for name, value in given.items()}
+    lacking = ", ".join(name for name in needed if name in OF_PERSON and name not in parts)
     if lacking:
         note(f"the prompt goes without {lacking}: only a person can give that, as an input")
-    brief = Brief(wish=wish, role=analysis.role, max_tokens=max_tokens)
-    parts: Parts = {name: shown(value, MAX_MODULE_CHARS) for name, value in given.items()}
+    brief = Wanted(wish=wish, role=analysis.role, max_tokens=max_tokens)
     mine = [name for name in needed if name not in OF_PERSON]
     parts |= dict(await surviving(design.named(name)(brief, name) for name in mine))
+    asks = [QUESTION.format(number=place, most=questions) for place in range(1, questions + 1)]
     for number in range(1, rounds + 1):
         prompt = composed(brief.role, parts)
-        trials = [trial.named(f"trial {number}.{place}") for place in range(1, questions + 1)]
-        asks = [QUESTION.format(number=place, most=questions) for place in range(1, questions + 1)]
         tried = (
-            one(prompt, ask, commenters, max_tokens) for one, ask in zip(trials, asks, strict=True)
+            trial.named(f"trial {number}.{place}")(prompt, text, commenters, max_tokens)
+            for place, text in enumerate(asks, 1)
         )
         changes = await _changes(prompt, await surviving(tried, least=0), parts)
         if not changes:
@@ -184,16 +161,13 @@ async def minstrel(
 
 def composed(role: str, parts: Parts) -> str:
     """Return the prompt: the role as its heading, and the modules below headings of theirs."""
-    texts = [
-        f"## {name.replace('_', ' ').title()}\n{parts[name]}" for name in ABOUT if name in parts
-    ]
+    there = [name for name in ABOUT if name in parts]
+    texts = [f"## {name.replace('_', ' ').title()}\n{parts[name]}" for name in there]
     return "\n\n".join([f"# Role: {' '.join(role.split())}", *texts])
 
 
 @flow
-async def design(
-    brief: Brief, module: Module, text: str = "", advice: str = ""
-) -> tuple[Module, str]:
+async def design(brief: Wanted, module: str, text: str = "", advice: str = "") -> tuple[str, str]:
     """Write one module, or change it by advice.
 
     Raises:
@@ -225,13 +199,13 @@ async def trial(prompt: str, ask: str, commenters: int, max_tokens: int | None) 
 
 
 @flow
-async def reflect(prompt: str, heard: tuple[str, ...], modules: tuple[Module, ...]) -> Reflection:
+async def reflect(prompt: str, heard: tuple[str, ...], modules: tuple[str, ...]) -> Reflection:
     """Decide after a test which modules to change."""
     ask = REFLECT.format(modules=", ".join(modules))
     return await generate("\n\n".join([f"The prompt:\n{prompt}", *heard, ask]), output=Reflection)
 
 
-async def _changes(prompt: str, heard: Sequence[str], parts: Parts) -> dict[Module, str]:
+async def _changes(prompt: str, heard: Sequence[str], parts: Parts) -> dict[str, str]:
     """Return advice by module; none where nothing was heard or a reflection never has its form."""
     may = tuple(name for name in parts if name not in OF_PERSON)
     asked = [reflect(prompt, tuple(heard), may)] if heard and may else []
@@ -243,7 +217,5 @@ async def _changes(prompt: str, heard: Sequence[str], parts: Parts) -> dict[Modu
 
 
 async def _text(step: str, prompt: str, max_tokens: int | None, system: str | None = None) -> str:
-    text = (await generate(prompt, system=system, max_tokens=max_tokens)).text.strip()
-    if not text:
-        raise ExpansionError(step=step, problem="the model's reply is empty")
+    text = await spoken(prompt, step=step, system=system, max_tokens=max_tokens)
     return cut(text, MAX_MODULE_CHARS)

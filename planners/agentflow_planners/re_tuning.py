@@ -29,6 +29,7 @@ from agentflow_planners.shared.delegation import (
     not_smaller,
     reason_of,
 )
+from agentflow_planners.shared.replies import exchange
 from agentflow_planners.shared.values import Count, Frozen
 from agentflow_planners.shared.wording import shown, statement
 
@@ -104,7 +105,7 @@ async def _solved(task: Task, job: Job, place: Place) -> Solved:
             answer = await final_answer(task, said, reply)
             return Solved(answer=answer, unused=delegating.unused)
         text += await _substituted(head, job, delegating) + "\n"
-        said = [*start, Message(role="assistant", text=text), Message(role="user", text=ON)]
+        said = [*start, *exchange(text, ON)]
     raise ExpansionError(
         step="re_tuning", problem=f"no answer, but calls, in {job.bounds.width + 1} replies"
     )

@@ -27,7 +27,7 @@ from pydantic import Field, ValidationError
 from agentflow import Result, Task, ask, flow, note
 from agentflow.errors import InputError
 from agentflow_planners.shared.memory import Edit, Memory, edit_memory, given_memory
-from agentflow_planners.shared.replies import opening, sound
+from agentflow_planners.shared.replies import opening, sized, sound
 from agentflow_planners.shared.values import Count, Frozen, Number
 from agentflow_planners.shared.wording import Brief, cut, statement
 
@@ -56,7 +56,7 @@ class Written(Frozen):
 
     paragraph: Text
     memory: Text
-    plans: tuple[Text, ...]
+    plans: tuple[Brief, ...]
 
 
 class Choice(Frozen):
@@ -102,7 +102,7 @@ async def recurrent_gpt(
         InputError: The memory, the edits, the plan or the count given is none.
         ModelError: A call failed for good.
     """
-    told, state, text = _told(task), _given(task, room), list[str]()
+    told, state, text, most = _told(task), _given(task, room), list[str](), room // 2
     for _paragraph in range(paragraphs):
         if state.plans and not state.plan:
             plan = await choose(told, state.memory.seen(), state.plans, chooser)
@@ -111,20 +111,21 @@ async def recurrent_gpt(
         is_first = not (state.count or state.plan or state.memory.working)
         system = (OPEN if is_first else WRITE).format(plans=plans, room=_half(state.memory))
         prompt = told if is_first else _prompt(told, state, recalled)
-        written = await write.named(f"paragraph {number}")(system, prompt, plans)
+        written = await write.named(f"paragraph {number}")(system, prompt, plans, most)
         text.append(written.paragraph)
         state = await _remembered(state, written, number)
     return Result(output={"text": text, **state.model_dump(mode="json")})
 
 
 @flow
-async def write(system: str, prompt: str, plans: int) -> Written:
+async def write(system: str, prompt: str, plans: int, most: int) -> Written:
     """Write one paragraph, the short-term memory that follows from it, and plans."""
 
     def problem(said: Written) -> str:
         return "" if len(said.plans) == plans else f"give {plans} plans, not {len(said.plans)}"
 
-    return await sound(opening(system, prompt), Written, problem, step=STEP)
+    form = sized(Written, plans=(plans, plans), paragraph=most, memory=most)
+    return await sound(opening(system, prompt), form, problem, step=STEP)
 
 
 @flow

@@ -34,6 +34,7 @@ from agentflow_planners.shared.delegation import (
     crew,
     reason_of,
 )
+from agentflow_planners.shared.replies import exchange
 from agentflow_planners.shared.values import Count, Frozen
 from agentflow_planners.shared.wording import question, shown
 
@@ -140,8 +141,7 @@ class _Agent:
                 return said, text
             # Ends: every round has started a helper, and `width` bounds these.
             late = await self._heard(list(self._told))
-            said.append(Message(role="assistant", text=text or "(empty)"))
-            said.append(Message(role="user", text=f"Your helpers are done. {late}\n\nNow answer."))
+            said += exchange(text, f"Your helpers are done. {late}\n\nNow answer.")
 
     def _tools(self) -> Tools:
         effect = has_effects(self._task)

@@ -33,6 +33,7 @@ from agentflow.data import Data
 from agentflow.errors import ExpansionError
 from agentflow_planners.shared.answers import read_as, stated, wanted_form
 from agentflow_planners.shared.fusing import vote
+from agentflow_planners.shared.replies import exchange
 from agentflow_planners.shared.sampling import first_options, sample_options
 from agentflow_planners.shared.values import Count, Frozen, Number
 from agentflow_planners.shared.wording import cut, statement
@@ -146,8 +147,7 @@ def _conversation(task: Task, earlier: list[Attempt]) -> tuple[Message, ...]:
     said.append(Message(role="user", text=f"{statement(task)}\n\n{form}"))
     for each in earlier:
         text = cut(each.text.strip() or "(nothing)", MAX_ATTEMPT_CHARS)
-        said.append(Message(role="assistant", text=text))
-        said.append(Message(role="user", text=AGAIN.format(form=form)))
+        said += exchange(text, AGAIN.format(form=form))
     return tuple(said)
 
 

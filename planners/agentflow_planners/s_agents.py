@@ -22,16 +22,18 @@ What differs, and why:
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from agentflow import AgentflowError, Message, Result, SubTask, Task, flow, generate, note
 from agentflow.data import Data
 from agentflow.errors import ExpansionError, PlanError
-from agentflow_planners.shared.acting import attempt, has_effects, tools_of
-from agentflow_planners.shared.delegation import Count, Crew, crew, reason_of
+from agentflow_planners.shared.acting import attempt, for_planning, has_effects
+from agentflow_planners.shared.delegation import Crew, crew, reason_of
 from agentflow_planners.shared.fusing import answer_to
 from agentflow_planners.shared.plans import Draft, checked, drafted
-from agentflow_planners.shared.wording import question, shown, statement, tool_lines
+from agentflow_planners.shared.replies import opening
+from agentflow_planners.shared.values import Count, Frozen, Number
+from agentflow_planners.shared.wording import question, shown
 
 LEADER = "leader"
 MAX_SHOWN_CHARS = 1_000
@@ -48,10 +50,8 @@ REVIEW = (
 ANSWER = "All agents are done. Write the answer to the whole task from what they found."
 
 
-class Limits(BaseModel):
+class Limits(Frozen):
     """How many agents there are, parts in all, thoughts of the leader, and turns for a part."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     agents: int
     total: int
@@ -65,7 +65,7 @@ async def s_agents(
     *,
     agents: Annotated[int, Field(ge=1, le=32)] = 3,
     total: Count = 12,
-    reviews: Annotated[int, Field(ge=0)] = 2,
+    reviews: Number = 2,
     turns: Count = 8,
 ) -> Result:
     """Let a leader split the task, agents do the parts as they become free, and the leader answer.
@@ -98,8 +98,8 @@ async def s_agents(
 async def do_part(task: Task, past: tuple[tuple[str, Data], ...], turns: int) -> Data:
     """Do one part with the tools, remembering what was done before."""
     lines = [f"- {goal}\n  {shown(found, MAX_SHOWN_CHARS)}" for goal, found in past]
-    memory = "\n".join(["You have done before:", *lines]) if past else ""
-    context = "\n\n".join(filter(None, (task.context, memory)))
+    memory = ["", "You have done before:", *lines] if past else []
+    context = "\n".join([task.context, *memory]).strip()
     known = task.model_copy(update={"context": context})
     return await attempt(known, turns=turns, step="s_agents")
 
@@ -107,8 +107,8 @@ async def do_part(task: Task, past: tuple[tuple[str, Data], ...], turns: int) ->
 @flow
 async def review(task: Task, news: str, taken: tuple[str, ...], room: int) -> Draft:
     """Ask the leader for parts to add; what cannot be added is noted, and nothing is."""
-    asked = [*_request(task), Message(role="user", text=f"{news}\n\n{REVIEW}")]
-    draft = await generate(asked, output=Draft)
+    told = Message(role="user", text=f"{news}\n\n{REVIEW}")
+    draft = await generate([*_request(task), told], output=Draft)
     if draft.subtasks:
         try:
             checked(draft, reserved=taken, most=room)
@@ -123,8 +123,8 @@ class _Group:
 
     def __init__(self, task: Task, parts: Sequence[SubTask], members: Crew, limits: Limits) -> None:
         self._task, self._crew, self._limits = task, members, limits
-        self._left, self._taken = list(parts), [*task.inputs, *(part.id for part in parts)]
-        self._room = limits.total - len(parts)
+        self._names = [f"agent_{number}" for number in range(1, limits.agents + 1)]
+        self._left, self._taken = list(parts), [part.id for part in parts]
         self._at_work: dict[str, SubTask | None] = {}  # the leader is at no part
         self._past: dict[str, tuple[tuple[str, Data], ...]] = {}
         self._reviews, self._has_news = 0, False
@@ -143,7 +143,6 @@ class _Group:
             else:
                 self._left += outcome.subtasks
                 self._taken += [added.id for added in outcome.subtasks]
-                self._room -= len(outcome.subtasks)
 
     def told(self) -> str:
         """Return in words how far the group is."""
@@ -152,23 +151,21 @@ class _Group:
         doing = [f"{part.id}: {part.goal}" for part in self._at_work.values() if part]
         left = [f"{part.id} (needs {list(part.needs)}): {part.goal}" for part in self._left]
         heads = {"Found": known, "Failed": lost, "At work": doing, "Not begun": left}
-        return "\n\n".join(
-            "\n".join([f"{head}:", *found]) for head, found in heads.items() if found
-        )
+        parts = ("\n".join([f"{head}:", *found]) for head, found in heads.items() if found)
+        return "\n\n".join(parts)
 
     def _begin(self) -> bool:
         """Give every idle agent what is ready, and the leader the news; return whether any is at work."""
-        for number in range(1, self._limits.agents + 1):
-            name = f"agent_{number}"
-            part = None if name in self._at_work else self._ready()
-            if part:
+        for name in [name for name in self._names if name not in self._at_work]:
+            if part := self._ready():
                 self._left.remove(part)
                 self._start(name, part)
-        has_turn = self._reviews < self._limits.reviews and self._room > 0
+        room = self._limits.total - len(self._taken)
+        has_turn = self._reviews < self._limits.reviews and room > 0
         if self._has_news and has_turn and LEADER not in self._at_work:
             self._has_news, self._reviews = False, self._reviews + 1
             thinks, news = review.named(f"review {self._reviews}"), self.told()
-            taken, room = tuple(self._taken), self._room
+            taken = (*self._task.inputs, *self._taken)
             self._at_work[LEADER] = None
             self._crew.start(LEADER, lambda: thinks(self._task, news, taken, room))
         return bool(self._at_work)
@@ -178,11 +175,9 @@ class _Group:
         return next((part for part in self._left if there >= set(part.needs)), None)
 
     def _start(self, name: str, part: SubTask) -> None:
-        inputs = {
-            **self._task.inputs,
-            **{need: self.results[need] for need in part.needs if need in self.results},
-        }
+        needed = {need: self.results[need] for need in part.needs if need in self.results}
         whole = f"This is a part of: {self._task.goal}\n{self._task.context}".strip()
+        inputs = {**self._task.inputs, **needed}
         own = Task(goal=part.goal, inputs=inputs, tools=self._task.tools, context=whole)
         does, past = do_part.named(f"{name}: {part.id}"), self._past.get(name, ())
         self._at_work[name] = part
@@ -199,6 +194,4 @@ class _Group:
 
 
 def _request(task: Task) -> list[Message]:
-    tools = tool_lines(tools_of(task).values())
-    told = f"\n\nThe agents have these tools:\n{tools}" if tools else ""
-    return [Message(role="system", text=LEAD), Message(role="user", text=statement(task) + told)]
+    return opening(LEAD, for_planning(task.model_copy(update={"output_schema": None})))

@@ -25,7 +25,7 @@ Published: none that were checked.
 from statistics import fmean
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from agentflow import Result, Task, flow, note, parallel
 from agentflow.errors import (
@@ -36,17 +36,14 @@ from agentflow.errors import (
     OutputError,
     ProgramError,
 )
-from agentflow_planners.optimising.candidates import Candidate
 from agentflow_planners.optimising.cases import Case, cases_of
-from agentflow_planners.optimising.purse import Purse
+from agentflow_planners.optimising.programs import program
+from agentflow_planners.optimising.rounds import Rounds
 from agentflow_planners.optimising.scoring import evaluate
-from agentflow_planners.optimising.searching import DONE, Trial, result_of, settle
-from agentflow_planners.optimising.trying import KEPT
 from agentflow_planners.shared.coded import Allowance, Calls, checked, run_coded
+from agentflow_planners.shared.values import Count, Frozen, Number
 from agentflow_planners.shared.vocabulary import TASK_WORDS, VOCABULARY, ask, names
 from agentflow_planners.shared.wording import cut, question
-
-Count = Annotated[int, Field(ge=1)]
 
 FAILED = (ProgramError, OutputError, ExpansionError, MalformedReplyError, ContextLengthError)
 MAX_TOLD_CHARS = 2_000
@@ -93,10 +90,8 @@ def utility(improver):
     return sum(scores) / {tests}"""
 
 
-class Bench(BaseModel):
+class Bench(Frozen):
     """The downstream tasks, each a group of cases, and what an improver may use for one solution."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     goal: str
     base: str
@@ -109,12 +104,15 @@ class Bench(BaseModel):
         """How often an improver may ask for a utility, as published."""
         return self.responses * self.asks + 1
 
+    @property
+    def allowed(self) -> dict[str, int]:
+        """What an improver may use, by the names that it knows."""
+        return {"responses": self.responses, "asks": self.asks, "uses": self.uses}
+
     def about(self, group: int | None) -> str:
         """Return what a solution is for and how it is measured; None for improvers as solutions."""
         if group is None:
-            return OF_IMPROVERS.format(
-                responses=self.responses, asks=self.asks, uses=self.uses, tests=len(self.groups)
-            )
+            return OF_IMPROVERS.format(tests=len(self.groups), **self.allowed)
         cases = self.groups[group]
         example = cut(question(cases[0].task), MAX_TOLD_CHARS)
         return f"{OF_SOLUTIONS}\nWhat it is for: {self.goal}\nOne of {len(cases)} tasks:\n{example}"
@@ -124,7 +122,7 @@ class Bench(BaseModel):
 async def stop(
     task: Task,
     *,
-    rounds: Annotated[int, Field(ge=0)] = 6,
+    rounds: Number = 6,
     responses: Annotated[int, Field(ge=1, le=20)] = 6,
     asks: Count = 4,
     tests: Count = 5,
@@ -153,26 +151,19 @@ async def stop(
     improver = checked(str(task.inputs.get("improver", SEED)), CALLS)
     groups = tuple(cases.train[number::tests] for number in range(min(tests, len(cases.train))))
     bench = Bench(goal=task.goal, base=base, groups=groups, responses=responses, asks=asks)
-    trials = [
-        Trial(candidate=_candidate(base), score=await evaluate(_candidate(base), cases.select))
-    ]
-    purse, stopped = Purse(cases), DONE
+    search = Rounds(cases, rounds)
+    await search.tries(program(base), "as it was")
     try:
         value = await worth.named("worth of the seed")(improver, bench, None) if rounds else 0.0
-        for number in range(1, rounds + 1):
-            if not await purse.covers():
-                stopped = KEPT
-                break
+        async for number in search:
             improver, value = await _round(number, improver, value, bench)
         whole = bench.model_copy(update={"groups": (cases.train,)})
         solution = await _made(improver, base, whole, 0)
         if solution is not None and solution != base:
-            score = await evaluate(_candidate(solution), cases.select)
-            trials.append(Trial(candidate=_candidate(solution), score=score))
+            await search.tries(program(solution), "improved")
     except BudgetExceededError as error:
-        stopped = str(error)
-    output = result_of(await settle(_candidate(base), trials, cases, stopped)).output
-    return Result(output={**output, "improver": improver})
+        search.stopped = str(error)
+    return Result(output={**(await search.settled()).output, "improver": improver})
 
 
 async def _round(number: int, improver: str, value: float, bench: Bench) -> tuple[str, float]:
@@ -214,17 +205,9 @@ async def improve(improver: str, solution: str, bench: Bench, group: int | None)
         await uses.take()
         return await worth(solution, bench, group)
 
-    given = {
-        "solution": solution,
-        "about": bench.about(group),
-        "responses": bench.responses,
-        "asks": bench.asks,
-        "uses": bench.uses,
-    }
+    given = {"solution": solution, "about": bench.about(group), **bench.allowed}
     calls: Calls = {"ask": ask_for, "utility": utility}
-    most = 2 * (
-        bench.asks + bench.uses
-    )  # those beyond an allowance are refused, and endless ones end
+    most = 2 * (bench.asks + bench.uses)  # those beyond an allowance are refused; endless ones end
     found = await run_coded(improver, given, calls, most=most, name="improver")
     if not isinstance(found, str):
         problem = f"an improver returns a program, not {type(found).__name__}"
@@ -236,18 +219,15 @@ async def improve(improver: str, solution: str, bench: Bench, group: int | None)
 async def worth(solution: str, bench: Bench, group: int | None) -> float:
     """Return the utility of a solution on a downstream task, or of an improver on all of them."""
     if group is not None:
-        return (await evaluate(_candidate(solution), bench.groups[group])).mean
+        return (await evaluate(program(solution), bench.groups[group])).mean
     try:
         checked(solution, CALLS)
     except ProgramError as error:
         note(f"no improver: {error.report}")
         return 0.0
-    return fmean(
-        await parallel(
-            downstream.named(f"test {number + 1}")(solution, bench, number)
-            for number in range(len(bench.groups))
-        )
-    )
+    tests = enumerate(bench.groups)
+    made = (downstream.named(f"test {at + 1}")(solution, bench, at) for at, _group in tests)
+    return fmean(await parallel(made))
 
 
 @flow
@@ -255,7 +235,3 @@ async def downstream(improver: str, bench: Bench, group: int) -> float:
     """Return the utility of what an improver makes of the base solution; 0 if it fails."""
     made = await _made(improver, bench.base, bench, group)
     return 0.0 if made is None else await worth(made, bench, group)
-
-
-def _candidate(source: str) -> Candidate:
-    return Candidate(planner="coded_flow", options={"source": source})

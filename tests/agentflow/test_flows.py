@@ -161,6 +161,16 @@ async def test_a_reply_that_does_not_fit_is_sent_back_with_the_reason() -> None:
     assert "does not fit: words: Field required" in model.asked[1]
 
 
+async def test_a_reply_that_was_cut_off_is_asked_for_shorter_and_not_shown_whole() -> None:
+    replies = iter(['{"title": "' + "Tea " * 1_000, '{"title": "Tea", "words": 3}'])
+    model = Scripted(lambda _prompt: next(replies), longest=3_000)
+    done = await Runner(journal=":memory:", model=model).run_async(extract, "tea")
+    assert done.output.words == 3
+    assert "much shorter" in model.asked[1]
+    second = max((step for step in done.record.steps.values()), key=lambda step: step.number)
+    assert len(second.input) < 1_000
+
+
 async def test_replies_that_never_fit_are_a_typed_error() -> None:
     model = Scripted(lambda _prompt: "I would rather not")
     with pytest.raises(MalformedReplyError, match="3 replies did not fit"):

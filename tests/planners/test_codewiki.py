@@ -177,7 +177,10 @@ async def test_an_unsound_proposal_is_refused_and_then_the_folders_divide(
     model = Writer(lambda _lines: groups)
     result = await solved(codewiki, model, TASK, journal=journal, tools=TOOLS, **SPLIT)
     assert why in model.asked[1]
-    assert f"the folders divide, since no proposal of the model is sound: {why}" in notes_of(result)
+    assert (
+        f"the folders divide: grouping: nothing sound in 3 attempts; the last: {why}"
+        in notes_of(result)
+    )
     pages = result.output.output["pages"]
     assert len(leaves(pages)) == len(set(leaves(pages))) == len(pages["overview.md"]["components"])
 

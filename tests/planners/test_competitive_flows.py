@@ -37,7 +37,7 @@ def team(
             return plan
         if AGAIN in prompt or REVIEW in prompt:
             is_right, reason = next_of(said)
-            return json.dumps({"reason": reason, "is_right": is_right})
+            return json.dumps({"reason": reason, "yes": is_right})
         body = next_of(programs)
         return program(body) if body else "I cannot."
 

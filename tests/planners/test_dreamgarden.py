@@ -5,7 +5,6 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
 
-import anyio
 import pytest
 from agentflow_planners.dreamgarden import dreamgarden
 
@@ -97,63 +96,67 @@ async def paused_again(journal: str, model: Scripted, *edits: dict[str, str]) ->
     return str(caught.value.questions[0]["text"])
 
 
-async def test_only_what_an_edit_names_grows_again(journal: str) -> None:
-    first, second, third = Garden(), Garden(), Garden()
-    await pause(Runner(journal=journal, model=first), "garden")
-    assert len(first.asked) == 5, "what is not asked about goes on beside the question"
-    sadder = {"node": "1.2", "do": "regrow", "text": "sadder"}
-    await paused_again(journal, second, sadder)
-    assert [last(prompt)[:3] for prompt in second.asked] == ["1.2", "1.2"]
-    assert all("feedback: sadder" in prompt for prompt in second.asked)
-    question = await paused_again(journal, third)
-    assert "1.1 Draw the map [text] Once: 1.1" in question, (
-        "asked early, the person sees it once more"
-    )
+GO_ON: tuple[dict[str, str], ...] = ()
+
+
+async def ended(journal: str, model: Scripted) -> dict[str, dict[str, Any]]:
+    """Answer the garden that waits with no edits, and return all nodes of its answer."""
     with Journal(journal) as opened:
         opened.answer("garden", "[]")
-    result = await Runner(journal=journal, model=third).resume(dreamgarden, "garden")
-    assert third.asked == []
-    nodes = below(result.output.output)
+    result = await Runner(journal=journal, model=model).resume(dreamgarden, "garden")
+    return below(result.output.output)
+
+
+async def test_only_what_an_edit_names_grows_again(journal: str) -> None:
+    first, second, third, fourth = Garden(), Garden(), Garden(), Garden()
+    plan = await pause(Runner(journal=journal, model=first), "garden")
+    assert "1.1 Draw the map [text]\n" in plan
+    assert len(first.asked) == 3, "the person sees the plan before anything is made"
+    made = await paused_again(journal, second, *GO_ON)
+    assert "1.1 Draw the map [text] Once: 1.1" in made
+    sadder = {"node": "1.2", "do": "regrow", "text": "sadder"}
+    question = await paused_again(journal, third, sadder)
+    assert "1.1 Draw the map [text] Once: 1.1" in question
+    assert "1.2 Write the story [text]\n" in question
+    await paused_again(journal, fourth, *GO_ON)
+    grown = third.asked + fourth.asked
+    assert [last(prompt)[:3] for prompt in grown] == ["1.2", "1.2"]
+    assert all("feedback: sadder" in prompt for prompt in grown)
+    nodes = await ended(journal, Garden(lambda _prompt: "nothing is asked for"))
     assert nodes["1.2"]["notes"] == ["sadder"]
     assert nodes["1.1"]["artefact"]["text"] == "Once: 1.1 Draw the map"
 
 
-class Slow(Garden):
-    """A model that never ends with the artefact of one node, and keeps what was cancelled."""
-
-    def __init__(self, node: str) -> None:
-        super().__init__()
-        self._node = node
-        self.begun, self.cancelled = anyio.Event(), list[str]()
-
-    async def complete(self, request: Request, on_text: OnText) -> Reply:
-        prompt = request.messages[-1].text
-        if "gardener" not in request.messages[0].text and last(prompt).startswith(self._node):
-            self.begun.set()
-            try:
-                await anyio.sleep_forever()
-            finally:
-                self.cancelled.append(last(prompt))
-        return await super().complete(request, on_text)
-
-
-async def test_what_a_pruned_node_was_doing_is_cancelled(journal: str) -> None:
-    model, asked = Slow("1.2"), list[str]()
+async def test_what_is_pruned_from_the_plan_is_never_made(journal: str) -> None:
+    model, asked = Garden(), list[str]()
 
     async def person(question: Question) -> str:
         asked.append(question.text)
-        await model.begun.wait()
-        edit = {"node": "1.2", "do": "prune"}
-        return json.dumps([edit] if len(asked) == 1 else [])
+        edits = [{"node": name, "do": "prune"} for name in ("1.1", "1.2")]
+        return json.dumps(edits if len(asked) == 1 else [])
 
     runner = Runner(journal=journal, model=model, ask=person)
-    with anyio.fail_after(20):
-        result = await runner.run_async(dreamgarden, TASK)
-    assert model.cancelled == ["1.2 Write the story"]
-    assert list(below(result.output.output)) == ["1", "1.1"]
+    result = await runner.run_async(dreamgarden, TASK)
+    assert len(model.asked) == 3
+    assert list(below(result.output.output)) == ["1"], "and the seed is not planned again"
     assert "1.2" not in asked[1]
     replayed = await Runner(journal=journal).replay(dreamgarden, result.id)
     assert replayed.output == result.output
+
+
+async def test_the_person_is_asked_so_often_and_the_garden_then_grows_by_itself(
+    journal: str,
+) -> None:
+    asked = list[str]()
+
+    async def person(question: Question) -> str:
+        asked.append(question.text)
+        return json.dumps([{"node": "1.1", "do": "regrow"}])
+
+    runner = Runner(journal=journal, model=Garden(), ask=person)
+    result = await runner.run_async(dreamgarden, TASK, rounds=2)
+    assert len(asked) == 2
+    assert all(below(result.output.output)[name]["artefact"] for name in ("1.1", "1.2"))
 
 
 async def test_a_new_goal_is_planned_with_the_notes_and_takes_the_place_of_the_old(
@@ -168,7 +171,10 @@ async def test_a_new_goal_is_planned_with_the_notes_and_takes_the_place_of_the_o
     )
     model = Garden()
     question = await paused_again(journal, model, *edits)
-    assert [last(prompt) for prompt in model.asked] == ["1.2 Write a song"] * 2
+    await paused_again(journal, model, *GO_ON)
+    songs = [prompt for prompt in model.asked if last(prompt) == "1.2 Write a song"]
+    assert len(songs) == 2, "planned and made"
+    assert len(model.asked) == 3, "beside the other leaf, which was still to be made"
     assert all("feedback: in winter" in prompt for prompt in model.asked)
     assert "There was no '7' to regrow.\nThere was no '1' to prune.\n1 An island" in question
 
@@ -178,7 +184,7 @@ async def test_what_grew_below_an_edited_node_is_gone(journal: str) -> None:
     model = Garden(lambda _prompt: tool("text"))
     question = await paused_again(journal, model, {"node": "1", "do": "regrow"})
     assert "\n  1.1" not in question
-    assert len(model.asked) == 2
+    assert len(model.asked) == 1
 
 
 async def test_the_tree_stays_within_its_depth_width_and_total(journal: str) -> None:

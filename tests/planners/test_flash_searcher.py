@@ -38,7 +38,7 @@ def call(place: str, name: str = "look") -> str:
 
 
 NOTHING_MORE = goals()
-MET, UNMET = '{"met": true, "reason": "yes"}', '{"met": false, "reason": "no proof"}'
+MET, UNMET = '{"reason": "yes", "yes": true}', '{"reason": "no proof", "yes": false}'
 
 
 class Searching(Acting):

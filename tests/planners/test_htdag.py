@@ -23,7 +23,7 @@ def plan(*subtasks: tuple[str, str, tuple[str, ...]]) -> str:
 
 
 def verdict(yes: bool) -> str:
-    return json.dumps({"why": "so", "yes": yes})
+    return json.dumps({"reason": "so", "yes": yes})
 
 
 FAIR = plan(

@@ -7,16 +7,15 @@ another site. Needs the extra `mcp`.
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from socket import socket
 from typing import Any, cast
 
 import anyio.to_thread
-import uvicorn
 from mcp.server.stdio import stdio_server
 
+from agentflow.http_server import UnsignalledServer, quiet_config
 from agentflow.interop.mcp.serving import FlowServer
 from agentflow.listening import listening
 from agentflow.recurrent.server.guard import Guard
@@ -24,7 +23,6 @@ from agentflow.recurrent.server.guard import Guard
 HOST = "127.0.0.1"
 PATH = "/mcp"
 BACKLOG = 64
-GRACE_S = 2
 MAX_BODY_BYTES = 4 * 2**20
 
 
@@ -85,34 +83,13 @@ async def serve_http(
     protocol = server.protocol_server()
     app = protocol.streamable_http_app(streamable_http_path=PATH, host=HOST)
     guarded = Guard(app, api_key=token, max_body_bytes=MAX_BODY_BYTES)
-    config = uvicorn.Config(
-        guarded,
-        http="h11",
-        ws="none",
-        lifespan="off",  # what the application would do then is done here
-        log_config=None,
-        log_level="error",
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        timeout_graceful_shutdown=GRACE_S,
-    )
     logging.getLogger("uvicorn.error").addFilter(_is_news)
-    async with protocol.session_manager.run():
+    async with protocol.session_manager.run():  # no lifespan does it
         ready(f"http://{HOST}:{listener.getsockname()[1]}{PATH}")
-        await _Server(config).serve([listener])
+        await UnsignalledServer(quiet_config(guarded)).serve([listener])
 
 
 def _is_news(record: logging.LogRecord) -> bool:
     """Return whether a record tells of more than requests that end with the server."""
     kind = record.exc_info[0] if record.exc_info else None
     return kind is None or not issubclass(kind, asyncio.CancelledError)
-
-
-class _Server(uvicorn.Server):
-    """A server that leaves signals to who started it, so that runs under way end in good order."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Do nothing."""
-        yield

@@ -7,27 +7,22 @@ the same name to go on with.
 
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 
 import anyio
-import uvicorn
 from starlette.types import ASGIApp
 
 from agentflow.errors import JournalError
-from agentflow.guarding import LOCAL_NAMES
+from agentflow.http_server import KEEP_ALIVE_S, Address, UnsignalledServer, address_of, quiet_config
 from agentflow.interop.serving.accepted import AcceptedRuns
 from agentflow.interop.serving.app import application
 from agentflow.interop.serving.carrying import Carrier
 from agentflow.interop.serving.offers import Offer
 from agentflow.journal.store import Store
-from agentflow.listening import in_address, listening
+from agentflow.listening import listening
 
 BACKLOG = 512
-GRACE_S = 2  # for what was told already to reach its reader
-KEEP_ALIVE_S = 75  # longer than clients keep an idle connection, so that they close it, not we
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,12 +96,14 @@ class _Serving:
     async def run(self, listener: socket.socket) -> bool:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             async with self._carrier.open():
-                origin, is_open, app = self._application(listener)
-                server = _Server(_config(app))
+                address, app = self._application(listener)
+                server = UnsignalledServer(quiet_config(app, keep_alive_s=KEEP_ALIVE_S))
                 resumed = await self._go_on()
                 async with anyio.create_task_group() as group:
                     group.start_soon(server.serve, [listener])
-                    self._begun(Begun(origin=origin, is_open=is_open, resumed=resumed))
+                    self._begun(
+                        Begun(origin=address.origin, is_open=address.is_open, resumed=resumed)
+                    )
                     await anext(signals)
                     is_clean = await self._drained(signals)
                     self._stopping.set()
@@ -135,42 +132,13 @@ class _Serving:
         await self._carrier.interrupt()
         return is_clean == [True]
 
-    def _application(self, listener: socket.socket) -> tuple[str, bool, ASGIApp]:
-        bound, port = listener.getsockname()[:2]
-        place, host = ip_address(bound), self._settings.host
-        names = LOCAL_NAMES | {in_address(host).lower()} if place.is_loopback else None
+    def _application(self, listener: socket.socket) -> tuple[Address, ASGIApp]:
+        address = address_of(listener, self._settings.host)
         app = application(
             self._carrier,
             self._stopping,
             api_key=self._settings.api_key,
-            names=names,
+            names=address.names,
             max_body_bytes=self._settings.max_body_bytes,
         )
-        shown = "127.0.0.1" if place.is_unspecified else in_address(host)
-        return f"http://{shown}:{port}", not place.is_loopback, app
-
-
-class _Server(uvicorn.Server):
-    """Leaves the signals to us."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
-        yield
-
-
-def _config(app: ASGIApp) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        loop="asyncio",
-        http="h11",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        log_level="error",
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=GRACE_S,
-    )
+        return address, app

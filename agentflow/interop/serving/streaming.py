@@ -8,8 +8,9 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from typing import TypeVar
 
-import anyio
 from starlette.types import Receive, Scope, Send
+
+from agentflow.cancelling import unless
 
 HEADERS = {"content-type": "text/event-stream; charset=utf-8", "x-accel-buffering": "no"}
 T = TypeVar("T")
@@ -44,21 +45,10 @@ async def until_gone(receive: Receive, work: Callable[[], Awaitable[T]]) -> T | 
     Raises:
         Exception: What `work` raised.
     """
-    results: list[T] = []
-    errors: list[Exception] = []
-    async with anyio.create_task_group() as group:
 
-        async def watch() -> None:
-            while (await receive())["type"] != "http.disconnect":
-                pass
-            group.cancel_scope.cancel()
+    async def gone() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
 
-        group.start_soon(watch)
-        try:
-            results.append(await work())
-        except Exception as error:  # noqa: BLE001 - raised below, without a group around it
-            errors.append(error)
-        group.cancel_scope.cancel()
-    if errors:
-        raise errors[0]
-    return results[0] if results else None
+    done = await unless(gone, work)
+    return done[0] if done else None

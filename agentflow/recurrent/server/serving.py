@@ -10,20 +10,17 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from ipaddress import ip_address
 from queue import Empty, SimpleQueue
 from types import FrameType
 
 import uvicorn
 
-from agentflow.listening import ServingError, in_address, listening
+from agentflow.http_server import KEEP_ALIVE_S, address_of, quiet_config
+from agentflow.listening import ServingError, listening
 from agentflow.recurrent.server.app import application
-from agentflow.recurrent.server.guard import LOCAL_NAMES
 from agentflow.recurrent.server.service import Service
 
 BACKLOG = 512
-GRACE_S = 2  # for what was told already to reach its reader
-KEEP_ALIVE_S = 75  # longer than clients keep an idle connection, so that they close it, not we
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,15 +64,14 @@ def serving(
         ServingError: The port is taken, the host is none of this machine, or others could come in without a key.
     """
     with listening(host, port, backlog=BACKLOG, free_port="0") as listener:
-        bound, port = listener.getsockname()[:2]
-        place = ip_address(bound)
-        if not place.is_loopback and api_key is None:
+        address = address_of(listener, host)
+        if address.is_open and api_key is None:
             problem = (
                 "other machines could use the model without a key; name one with --api-key-env"
             )
             raise ServingError(host=host, port=port, problem=problem)
-        names = LOCAL_NAMES | {in_address(host).lower()} if place.is_loopback else None
-        server = uvicorn.Server(_config(service, api_key, names))
+        app = application(service, api_key=api_key, names=address.names)
+        server = uvicorn.Server(quiet_config(app, keep_alive_s=KEEP_ALIVE_S))
         news: SimpleQueue[str] = SimpleQueue()
 
         def run() -> None:
@@ -84,27 +80,9 @@ def serving(
 
         thread = threading.Thread(target=run, name="server", daemon=True)
         thread.start()  # whoever connects before it is ready waits in the socket's queue
-        shown = "127.0.0.1" if place.is_unspecified else in_address(host)
         try:
-            yield Serving(origin=f"http://{shown}:{port}", is_open=not place.is_loopback, news=news)
+            yield Serving(origin=address.origin, is_open=address.is_open, news=news)
         finally:
             service.stop()
             server.should_exit = True
             thread.join()
-
-
-def _config(service: Service, api_key: str | None, names: frozenset[str] | None) -> uvicorn.Config:
-    return uvicorn.Config(
-        application(service, api_key=api_key, names=names),
-        loop="asyncio",
-        http="h11",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        log_level="error",
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=GRACE_S,
-    )

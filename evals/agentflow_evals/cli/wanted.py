@@ -147,7 +147,7 @@ def _contender(text: str) -> Contender:
             found = planner_in(name, Path())
             label = match["label"] or text.replace(name, Path(name).name, 1)
             name, options = found.name, found.options | options
-        planner = plugins.load("planner", name)
+        planner = plugins.load_planner(name)
         planner.signature.bind((Task(goal="."),), options)
     except (PluginError, InputError, TaskFileError) as error:
         raise click.BadParameter(str(error), param_hint="--planner") from error

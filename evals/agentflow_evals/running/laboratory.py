@@ -135,7 +135,7 @@ class Laboratory:
     def _planner(self, cell: Cell) -> Named:
         """Return the planner of a cell; one that takes a seed gets another in each repeat."""
         named = next(one.planner for one in self.plan.planners if one.label == cell.planner)
-        takes = plugins.load("planner", named.name).signature.parameters
+        takes = plugins.load_planner(named.name).signature.parameters
         if "seed" not in takes:
             return named
         first = named.options.get("seed", self.plan.seed)

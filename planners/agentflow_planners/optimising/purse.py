@@ -4,15 +4,13 @@ Owns the look at the run's budget between rounds. It is a tool, whose result is 
 run and a replay see what was seen then. Wall time is not looked at: nobody can say what of it a round will take.
 """
 
-import re
-
 from pydantic import BaseModel, ConfigDict
 
-from agentflow import budget_left, tool
+from agentflow import amounts_left, tool
 from agentflow.errors import BudgetExceededError
 from agentflow_planners.optimising.cases import Cases
 
-_AMOUNT = re.compile(r"(-?[\d.]+) (tokens|US dollars|steps)")
+SPENT = ("tokens", "usd", "steps")  # depth is no matter of what was before
 
 
 class Left(BaseModel):
@@ -55,5 +53,4 @@ class Purse:
 @tool(name="budget_left")
 async def left() -> Left:
     """Return what is left of the run's budget now."""
-    found = _AMOUNT.findall(budget_left())
-    return Left(amounts={name: float(amount) for amount, name in found})
+    return Left(amounts={name: left for name, left in amounts_left().items() if name in SPENT})

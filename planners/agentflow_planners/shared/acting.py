@@ -26,6 +26,9 @@ SYSTEM = (
     "look at its result before you go on. When you know the answer, give it and call no tool."
 )
 EXECUTE = f"{SYSTEM} If you find that it cannot be done, answer with one line: `{GIVEN_UP}` and the reason."
+WRITE = (
+    "Do the task. Give what it asks for, and nothing else."  # a small model with a way out takes it
+)
 MAX_RESULT_CHARS = 8_000
 MAX_SEEN_CHARS = 2_000
 MAX_EFFECT_CHARS = 200
@@ -100,8 +103,10 @@ async def attempt(task: Task, *, turns: int, step: str) -> Any:
         ModelError: A call failed for good.
     """
     effects: list[str] = []
-    start = [Message(role="system", text=EXECUTE), Message(role="user", text=question(task))]
-    conversed = act(start, tools_of(task), turns=turns, step=step, effects=effects)
+    tools = tools_of(task)
+    system = EXECUTE if tools else WRITE
+    start = [Message(role="system", text=system), Message(role="user", text=question(task))]
+    conversed = act(start, tools, turns=turns, step=step, effects=effects)
     return await concluded(task, conversed, effects, step=step)
 
 

@@ -48,6 +48,12 @@ class Hanoi(Frozen):
             raise ValueError("a larger disk lies on a smaller one")
         return json.dumps(pegs)
 
+    def told(self, state: str) -> str:
+        """Return a state in a sentence."""
+        pegs = enumerate(PEGS.validate_json(state))
+        lie = (f"{chr(ord('A') + at)}: {', '.join(map(str, peg)) or 'empty'}" for at, peg in pegs)
+        return f"On peg {'; on peg '.join(lie)}."
+
     def after(self, state: str, move: str) -> str:
         """Return the state after a move.
 
@@ -86,13 +92,15 @@ class Graph(Frozen):
             raise ValueError(f"there is no place {cut(text, MAX_SHOWN_CHARS)!r}")
         return text
 
+    def told(self, state: str) -> str:
+        """Return a state in a sentence."""
+        return f"From {state} one can go to: {', '.join(self.ways[state]) or 'nowhere'}."
+
     def after(self, state: str, move: str) -> str:
         """Return the state after a move; see `Hanoi.after`."""
         place = re.sub(r"^go to ", "", move.strip(), flags=re.I)
         if place not in self.ways[state]:
-            raise ValueError(
-                f"from {state} one can go to: {', '.join(self.ways[state]) or 'nowhere'}"
-            )
+            raise ValueError(self.told(state))
         return self.state(place)
 
 

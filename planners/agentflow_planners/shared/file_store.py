@@ -66,7 +66,9 @@ class FileStore:
         if refusal:
             return f"{REFUSED}{refusal}"
         self.files = dict(sorted({**self.files, path: text}.items()))
-        return f"Written: {path}"
+        return (
+            f"Written: {path}. If the instruction is carried out with this, the next act is `done`."
+        )
 
     def read(self, path: str) -> str:
         """Return the content of a file."""

@@ -9,16 +9,14 @@ from collections import Counter
 from collections.abc import Sequence
 from math import ceil
 
-from pydantic import BaseModel, ConfigDict
-
-from agentflow import Message, generate, note
+from agentflow import note
 from agentflow_planners.shared.acting import SETBACKS
+from agentflow_planners.shared.replies import opening, sound
 from agentflow_planners.shared.repository import Component
-from agentflow_planners.shared.wording import cut
+from agentflow_planners.shared.values import Frozen
+from agentflow_planners.shared.wording import Brief, cut
 
-ATTEMPTS = 3
 MAX_LINE_CHARS = 160
-MAX_REPLY_CHARS = 20_000
 MAX_NAMED = 12
 
 GROUP = (
@@ -29,19 +27,15 @@ GROUP = (
 Homes = list[tuple[str, list[Component]]]
 
 
-class Group(BaseModel):
+class Group(Frozen):
     """A group as a model proposes it: a name, and numbers of the list."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
+    name: Brief
     members: tuple[int, ...]
 
 
-class Groups(BaseModel):
+class Groups(Frozen):
     """All of them."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     groups: tuple[Group, ...]
 
@@ -61,28 +55,19 @@ async def grouped(
         ModelError: A call failed for good.
     """
     items = list(in_items(components, listed).items())
-    said = [
-        Message(role="system", text=GROUP.format(most=most)),
-        Message(role="user", text=f"{told}\n{_lines(items)}"),
+    said = opening(GROUP.format(most=most), f"{told}\n{_lines(items)}")
+    try:
+        proposed = await sound(
+            said, Groups, lambda reply: _unsound(reply.groups, len(items), most), step="grouping"
+        )
+    except SETBACKS as error:
+        note(f"the folders divide: {error}")
+        return list(in_items(components, most).items())
+    homes = [
+        (each.name, [one for at in each.members for one in items[at - 1][1]])
+        for each in proposed.groups
     ]
-    problem = "its replies have no such form"
-    for _attempt in range(ATTEMPTS):
-        try:
-            proposed = await generate(said, output=Groups)
-        except SETBACKS:
-            break
-        problem = _unsound(proposed.groups, len(items), most)
-        if not problem:
-            homes = [
-                (each.name, [one for at in each.members for one in items[at - 1][1]])
-                for each in proposed.groups
-            ]
-            return with_rest(homes, components)
-        shown = cut(proposed.model_dump_json(), MAX_REPLY_CHARS)
-        again = Message(role="user", text=f"That does not work: {problem}. Send it corrected.")
-        said = [*said[:2], Message(role="assistant", text=shown), again]
-    note(f"the folders divide, since no proposal of the model is sound: {problem}")
-    return list(in_items(components, most).items())
+    return with_rest(homes, components)
 
 
 def with_rest(homes: Homes, components: Sequence[Component]) -> Homes:

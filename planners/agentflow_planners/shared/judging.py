@@ -1,6 +1,6 @@
-"""Have a model judge an answer to a task, without the truth in sight.
+"""Have a model judge: whether something is so, and whether an answer to a task is right, the truth out of sight.
 
-Owns the question and the verdict, for every planner that judges. Knows no planner.
+Owns the question and the verdicts, for every planner that judges. Knows no planner.
 """
 
 from typing import Any
@@ -14,6 +14,13 @@ MAX_ANSWER_CHARS = 8_000
 JUDGE = """\
 Here is an answer to a task. Look for what is wrong with it: check each step and each condition of the \
 task yourself. Give the reason first, then whether the answer is correct."""
+
+
+class Verdict(Frozen):
+    """Whether something is so; the reason comes first, so that the verdict follows from it."""
+
+    reason: Brief
+    yes: bool
 
 
 class Judgement(Frozen):

@@ -12,6 +12,8 @@ from agentflow import Message, Plan, SubTask, Task, generate
 from agentflow.data import Data
 from agentflow.errors import ExpansionError, PlanError
 from agentflow_planners.shared.acting import has_effects
+from agentflow_planners.shared.replies import exchange, sized
+from agentflow_planners.shared.sampling import attempt_options
 from agentflow_planners.shared.values import Frozen
 
 ATTEMPTS = 3
@@ -47,20 +49,17 @@ async def drafted(
         ExpansionError: No attempt was sound.
         MalformedReplyError: No reply had the form of a plan.
     """
-    said = list(conversation)
+    said, form = list(conversation), sized(kind, subtasks=(0, most))
     problem = ""
-    for _attempt in range(ATTEMPTS):
-        draft = await generate(said, output=kind)
+    for attempt in range(ATTEMPTS):
+        draft = await generate(said, output=form, **await attempt_options(attempt))
         try:
             checked(draft, reserved=reserved, most=most)
         except PlanError as error:
             problem = error.problem
         else:
             return draft
-        said += [
-            Message(role="assistant", text=draft.model_dump_json()),
-            Message(role="user", text=f"That does not work: {problem}. Send the corrected plan."),
-        ]
+        said += exchange(draft, f"That does not work: {problem}. Send the corrected plan.")
     raise ExpansionError(
         step="plan", problem=f"no sound plan in {ATTEMPTS} attempts; the last: {problem}"
     )

@@ -6,10 +6,11 @@ Owns the turn in which a model hears what is wrong. Knows no planner; what is so
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, overload
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, create_model
 
 from agentflow import Message, generate
 from agentflow.errors import ExpansionError
+from agentflow_planners.shared.sampling import attempt_options
 from agentflow_planners.shared.wording import shown
 
 ATTEMPTS = 3
@@ -22,6 +23,27 @@ M = TypeVar("M", bound=BaseModel)
 def opening(system: str, user: str) -> list[Message]:
     """Return the two messages that a conversation begins with."""
     return [Message(role="system", text=system), Message(role="user", text=user)]
+
+
+def exchange(said: str | BaseModel, then: str) -> list[Message]:
+    """Return what a model said and what it is told then."""
+    text = said.model_dump_json() if isinstance(said, BaseModel) else said
+    return [Message(role="assistant", text=text or "(empty)"), Message(role="user", text=then)]
+
+
+def sized(form: type[M], **sizes: tuple[int, int] | int) -> type[M]:
+    """Return the form, asking for the least and most items of a list, the most characters of a text.
+
+    A local model is held to that by its grammar; without it, a small one may go on for ever. Whether
+    another reply has too much is still for the caller to say.
+    """
+    fields: dict[str, Any] = {}
+    for name, size in sizes.items():
+        limits: dict[str, Any] = {"maxLength": size}
+        if not isinstance(size, int):
+            limits = {"minItems": size[0], "maxItems": size[1]}
+        fields[name] = (form.model_fields[name].annotation, Field(json_schema_extra=limits))
+    return create_model(form.__name__, __base__=form, __doc__=form.__doc__, **fields)
 
 
 @overload
@@ -66,16 +88,13 @@ async def sound(
     """
     heard = [Message(role="user", text=said)] if isinstance(said, str) else list(said)
     wrong = ""
-    for _attempt in range(ATTEMPTS):
-        reply = await generate(heard, output=output)
+    for attempt in range(ATTEMPTS):
+        reply = await generate(heard, output=output, **await attempt_options(attempt))
         wrong = problem(reply)
         if not wrong:
             return reply
         told = reply.model_dump_json() if isinstance(reply, BaseModel) else reply
-        heard += [
-            Message(role="assistant", text=shown(told, MAX_CHARS)),
-            Message(role="user", text=again.format(problem=wrong)),
-        ]
+        heard += exchange(shown(told, MAX_CHARS), again.format(problem=wrong))
     raise ExpansionError(
         step=step, problem=f"nothing sound in {ATTEMPTS} attempts; the last: {wrong}"
     )

@@ -14,10 +14,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
 from agentflow import BranchFailure, flow, parallel, tools_in_reach
 from agentflow.errors import InputError, ToolError
+from agentflow_planners.shared.values import Frozen
 
 MAX_FOLDERS = 2_000
 MAX_NESTING = 20
@@ -26,13 +27,11 @@ SKIPPED = frozenset({"__pycache__", "node_modules", "venv", "build", "dist"})
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
-class Component(BaseModel):
+class Component(Frozen):
     """A top-level definition, what else a Python file holds, or a whole file of another language.
 
     `id` is `path::name`, or the path. `uses` are ids of other components, as far as imports tell.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str
     path: str
@@ -46,19 +45,15 @@ class Component(BaseModel):
         return hashlib.sha256(self.text.encode("utf-8", "replace")).hexdigest()[:32]
 
 
-class Repository(BaseModel):
+class Repository(Frozen):
     """Components in the order of their paths and lines, and files that could not be read, with why."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     components: tuple[Component, ...]
-    unread: dict[str, str] = {}
+    unread: dict[str, str] = Field(default_factory=dict)
 
 
-class Reading(BaseModel):
+class Reading(Frozen):
     """What is read and how: the tools' names, the endings of files, and how many there may be."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     folder: str = "."
     listing: str = "list_folder"

@@ -17,6 +17,15 @@ async def first_options() -> dict[str, Any]:
     return {"temperature": 0.0} if (await default_model()).is_local else {}
 
 
+async def attempt_options(number: int) -> dict[str, Any]:
+    """Return the options of `generate` for an attempt after `number` others were refused.
+
+    A local model is greedy, and would say the same again.
+    """
+    is_local = number > 0 and (await default_model()).is_local
+    return await sample_options(number) if is_local else {}
+
+
 async def sample_options(
     number: int, temperature: float | None = None, *, local: float = LOCAL_TEMPERATURE
 ) -> dict[str, Any]:

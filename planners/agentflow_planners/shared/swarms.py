@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import networkx as nx
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from agentflow.errors import GraphError
 from agentflow_planners.shared.fusing import Voice
+from agentflow_planners.shared.values import Frozen
 
 DECISION = "decision"
 
@@ -20,10 +21,8 @@ Edge = tuple[str, str]
 Strategy = Literal["references", "majority_vote", "self_consistency", "select_best"]
 
 
-class PromptNode(BaseModel):
+class PromptNode(Frozen):
     """One question of an agent, asked with the answers of those it `needs`, which are the agent's own."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: Key
     prompt: Annotated[str, Field(min_length=1)]
@@ -104,7 +103,8 @@ def node_edges(agents: Sequence[Agent], edges: Sequence[Edge]) -> list[Edge]:
 
     Raises:
         GraphError: Two agents or two nodes of one have the same name, an agent is called as the
-            decision is, an edge names no agent, or nothing leads to the decision.
+            decision is, a node needs or an edge names what is not there, edges lead in a circle, or
+            nothing leads to the decision.
     """
     by_name = {one.name: one for one in agents}
     for problem in _problems(agents, edges):
@@ -118,6 +118,10 @@ def node_edges(agents: Sequence[Agent], edges: Sequence[Edge]) -> list[Edge]:
     for source, target in edges:
         into = [DECISION] if target == DECISION else by_name[target].beginnings
         inner += [(by_name[source].end, key) for key in into]
+    if not nx.is_directed_acyclic_graph(nx.DiGraph(inner)):
+        circle = [source for source, _target in nx.find_cycle(nx.DiGraph(inner))]
+        problem = f"nodes need each other in a circle: {' -> '.join([*circle, circle[0]])}"
+        raise GraphError(graph="gptswarm", problem=problem)
     return inner
 
 
@@ -127,6 +131,8 @@ def _problems(agents: Sequence[Agent], edges: Sequence[Edge]) -> list[str]:
     problems = []
     if DECISION in names or len(set(names)) < len(names) or len(set(ids)) < len(ids):
         problems.append(f"agents, and nodes of one, need names of their own, none {DECISION!r}")
+    needed = [one.key(need) for one in agents for node in one.nodes for need in node.needs]
+    problems += [f"there is no node {key!r}" for key in needed if key not in ids]
     for source, target in edges:
         unknown = [one for one in (source, target) if one not in (*names, DECISION)]
         if unknown:

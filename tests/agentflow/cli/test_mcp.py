@@ -96,7 +96,7 @@ def test_a_task_file_names_a_server_and_a_killed_run_repeats_no_call(folder: Pat
     def killed(request: Any) -> Any:
         asked.append(request.text)
         if len(asked) == 2:
-            os.kill(children(os.getpid())[0], signal.SIGKILL)
+            os.kill(running(), signal.SIGKILL)
         return calls(("pad_note", {"text": "milk"})) if len(asked) == 1 else says("noted")
 
     with WireServer(killed) as server:
@@ -113,10 +113,16 @@ def test_a_task_file_names_a_server_and_a_killed_run_repeats_no_call(folder: Pat
     assert called(folder) == ["note"], "a replay calls nobody"
 
 
-def children(process: int) -> list[int]:
-    """Return the processes that a process has started, other than servers."""
-    found = subprocess.run(["pgrep", "-P", str(process)], capture_output=True, text=True)
-    return [int(word) for word in found.stdout.split()]
+def running() -> int:
+    """Return the process of the command that this one has started, and no other child of it."""
+    found = subprocess.run(
+        ["pgrep", "-P", str(os.getpid()), "-f", "agentflow.cli.main"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (process,) = found.stdout.split()
+    return int(process)
 
 
 @in_task_files

@@ -77,6 +77,15 @@ def test_the_sections_of_a_docstring_are_data(installed_planner: Callable[[str],
     assert "Needs tools a person" in words
 
 
+def test_of_two_planners_in_a_module_each_may_say_its_own_cost() -> None:
+    edges, prompts = (
+        json.loads(call(f"gptswarm_{what}", "--json").stdout) for what in ("edges", "prompts")
+    )
+    assert edges["cost"].startswith("thousands of calls:")
+    assert prompts["cost"].startswith("hundreds of calls:")
+    assert edges["source"] == prompts["source"]
+
+
 def test_a_planner_that_cannot_be_imported_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     entries = {"broken": EntryPoint("broken", "no_such_module:x", "agentflow.planners")}
     entries["direct"] = EntryPoint("direct", "agentflow_planners.direct:direct", "")
@@ -90,3 +99,8 @@ def test_an_unknown_planner_is_a_line_that_names_what_is_near() -> None:
     result = call("recod")
     assert result.exit_code
     assert "did you mean 'recode'?" in str(result.exception)
+
+
+def test_the_page_that_compares_all_planners_is_what_they_say_of_themselves() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "planners.md").read_text(encoding="utf-8")
+    assert call("--markdown").stdout in page, "put `agentflow planners --markdown` into the page"

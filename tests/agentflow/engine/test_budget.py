@@ -3,7 +3,7 @@
 import anyio
 import pytest
 
-from agentflow import Budget, Runner, budget_left, flow, generate, parallel, tool
+from agentflow import Budget, Runner, amounts_left, budget_left, flow, generate, parallel, tool
 from agentflow.budget import Budget as Limits
 from agentflow.engine.ledger import Ledger
 from agentflow.errors import BudgetExceededError, ModelError
@@ -154,6 +154,18 @@ async def test_the_planner_can_read_what_is_left_in_words() -> None:
     assert (await runner(tokens=500, depth=3).run_async(reads_budget)).output == (
         "left: 500 tokens, 3 levels of depth"
     )
+
+
+@flow
+async def reads_amounts() -> dict[str, float]:
+    return amounts_left()
+
+
+async def test_a_flow_can_read_what_is_left_as_numbers() -> None:
+    left = (
+        await runner(tokens=500, steps=7, usd=2.0, seconds=60.0).run_async(reads_amounts)
+    ).output
+    assert left == {"tokens": 500, "usd": 2.0, "steps": 6}
 
 
 def test_trees_that_draw_on_one_account_stop_together() -> None:

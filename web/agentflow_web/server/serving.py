@@ -20,6 +20,7 @@ from urllib.parse import quote
 import uvicorn
 
 from agentflow.errors import JournalError
+from agentflow.http_server import quiet_config
 from agentflow.journal.store import Store
 from agentflow.listening import in_address, listening
 from agentflow_web.server.app import application
@@ -29,7 +30,6 @@ from agentflow_web.server.live import LiveRuns
 LOCAL = frozenset({"127.0.0.1", "localhost", "[::1]"})
 HTTP_PORT = 80  # which browsers leave out of `Host`
 BACKLOG = 128
-GRACE_S = 2  # for replies under way when serving ends
 Place = IPv4Address | IPv6Address
 
 
@@ -101,20 +101,7 @@ def _serve(
     app = application(
         store, Commands.here(journal), live, hosts=_hosts(host, place, port), token=token
     )
-    config = uvicorn.Config(
-        app,
-        loop="asyncio",
-        http="h11",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        log_level="error",
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        timeout_graceful_shutdown=GRACE_S,
-    )
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(quiet_config(app))
     thread = threading.Thread(target=server.run, args=([listener],), name="viewer", daemon=True)
     thread.start()  # whoever connects before it is ready waits in the socket's queue
     origin = f"http://{_shown(host, place)}:{port}"
