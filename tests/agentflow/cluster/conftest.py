@@ -29,7 +29,7 @@ def cluster() -> Iterator[Any]:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         from ray.cluster_utils import Cluster
 
-        started = Cluster(initialize_head=True, head_node_args={"include_dashboard": False, **NODE})
+        started: Any = Cluster(initialize_head=True, head_node_args={"include_dashboard": False, **NODE})
         started.add_node(**NODE)
         yield started
         started.shutdown()
