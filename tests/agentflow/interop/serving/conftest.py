@@ -88,6 +88,11 @@ class Site:
         while text not in self.done:
             pass
 
+    def wait_recorded(self, run: str) -> None:
+        """Wait until the journal has the result of a step: what is not recorded is done again."""
+        with self.http.stream("GET", f"/runs/{run}/events") as stream:
+            assert any(line == "event: step_finished" for line in stream.iter_lines())
+
     @property
     def done(self) -> list[str]:
         """What flows have done, in order, over every process of this folder."""

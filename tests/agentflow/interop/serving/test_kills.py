@@ -12,8 +12,8 @@ from tests.agentflow.interop.serving.conftest import Serve, events
 def test_a_killed_server_goes_on_with_what_it_ran_and_what_waited(serve: Serve) -> None:
     site = serve("gated", "--max-runs=2")
     runs = [site.start("gated", {"text": name}, f"key {name}")["id"] for name in "abcd"]
-    site.wait_done("first a")
-    site.wait_done("first b")
+    site.wait_recorded(runs[0])
+    site.wait_recorded(runs[1])
     site.kill()
     site = serve("gated", "--max-runs=2")
     site.open_gate()
@@ -102,15 +102,13 @@ def test_only_runs_of_its_own_name_are_gone_on_with_and_only_if_it_may(serve: Se
 def test_a_flow_that_has_changed_is_not_gone_on_with_and_that_is_said(serve: Serve) -> None:
     site = serve("gated")
     run = site.start("gated", {"text": "a"})["id"]
-    site.wait_done("first a")
+    site.wait_recorded(run)
     site.kill()
     code = site.folder / "served.py"
     code.write_text(code.read_text().replace("second {text}", "2nd {text}"))
     site = serve("gated")
     site.open_gate()
-    while not site.run(run)["error"]:
-        pass
-    found = site.run(run)
+    found = site.wait(run, "interrupted", "succeeded")
     assert (found["status"], found["error"]["type"]) == ("interrupted", "CodeChangedError")
     assert str(site.folder) not in found["error"]["message"]
 

@@ -50,6 +50,9 @@ class Router {
     /** Go to another page, so that Back returns here. */
     go(link: string): void {
         location.hash = link;
+        // The browser tells of the new address later; until then a timer of the page that is left
+        // could write its own over it.
+        this.read();
     }
 
     /** Be at another page instead of this one, so that Back does not return here. */
