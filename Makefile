@@ -57,6 +57,10 @@ test-faults: $(READY) ## Kill runs hundreds of times and look whether the journa
 test-planners: $(READY) weights ## Run the example of every planner on a small model, kill it in the middle, resume it
 	$(BIN)/pytest tests/planners/test_examples.py -m long --timeout 3600
 
+test-cluster: recurrent weights ## Kill nodes, workers, drivers and replicas of Ray clusters on this machine
+	$(BIN)/pip install --quiet 'ray[serve]>=2.60,<2.61'
+	$(BIN)/pytest tests/agentflow/cluster --timeout 3600
+
 OLDER := 5.17.0
 test-older: recurrent ## The tests of every architecture with the oldest transformers that is supported
 	$(BIN)/pip install --quiet --no-deps --target $(VENV)/older/$(OLDER) transformers==$(OLDER) 'huggingface_hub<2'
@@ -82,7 +86,7 @@ lock: $(READY) ## Write the lock files again (hashes, no addresses)
 	$(BIN)/uv pip compile $(LOCK) $(TESTED) --group dev --output-file requirements.lock
 	$(BIN)/uv pip compile $(LOCK) $(TESTED) --group dev --group bench --output-file requirements-bench.lock
 
-TESTED := --extra langgraph --extra mcp --extra local --extra otel --extra postgres --extra games \
+TESTED := --extra langgraph --extra mcp --extra ray --extra local --extra otel --extra postgres --extra games \
 	--extra suites --extra worlds --extra parquet --extra inspect --extra view
 LOCK := pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
@@ -103,4 +107,4 @@ $(VENV)/.recurrent: requirements-recurrent.lock $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-recurrent.lock
 	@touch $@
 
-.PHONY: help demo test check lint weights recurrent viewer viewer-check browser test-long test-faults test-planners test-older test-storm bench format wheel lock clean
+.PHONY: help demo test check lint weights recurrent viewer viewer-check browser test-long test-faults test-planners test-cluster test-older test-storm bench format wheel lock clean

@@ -170,6 +170,14 @@ class BudgetExceededError(AgentflowError):
         )
 
 
+class ExitError(AgentflowError):
+    """A flow, or a branch of one, called `sys.exit`: it would end whatever process it runs in."""
+
+    def __init__(self, *, step: str, code: str) -> None:
+        self.step, self.code = step, code
+        super().__init__(f"{step}: called sys.exit({code}): return, or raise an error, instead")
+
+
 class ToolError(AgentflowError):
     """A tool raised; carries the type and message of what it raised."""
 
@@ -334,6 +342,40 @@ class WorkLostError(AgentflowError):
     def __init__(self, *, what: str, nodes: list[str]) -> None:
         self.what, self.nodes = what, nodes
         super().__init__(f"{what} was lost {len(nodes)} times, on {', '.join(nodes)}")
+
+
+# At home with others -----------------------------------------------------------------------
+
+
+class FrameworkError(AgentflowError):
+    """Something of another framework has no counterpart in a run; `problem` says what, and what to do."""
+
+    def __init__(self, *, framework: str, what: str, problem: str) -> None:
+        self.framework, self.what, self.problem = framework, what, problem
+        super().__init__(f"{framework} {what}: {problem}")
+
+
+class UnmappableError(GraphError):
+    """A graph uses something that the other engine has no counterpart for; `problem` names it."""
+
+
+class McpServerError(AgentflowError):
+    """An MCP server cannot be reached, or does not keep to the protocol; a resume may go on.
+
+    What goes wrong in a call is a `ToolError`, so that planners tell their model and programs may catch it.
+    """
+
+    def __init__(self, *, server: str, problem: str) -> None:
+        self.server, self.problem = server, problem
+        super().__init__(f"MCP server {server}: {problem}")
+
+
+class KeyReusedError(AgentflowError):
+    """A key names one call; here it came with other arguments."""
+
+    def __init__(self, *, run: str) -> None:
+        self.run = run
+        super().__init__(f"this key belongs to run {run}, which was called with other arguments")
 
 
 # The journal -------------------------------------------------------------------------------

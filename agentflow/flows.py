@@ -15,6 +15,7 @@ from agentflow.code import code_hash, target_of
 from agentflow.engine.programs import run_plan, run_program
 from agentflow.engine.run import Step
 from agentflow.engine.steps import Body, StepCall, current_frame, perform
+from agentflow.errors import ExitError
 from agentflow.expansion import Plan, Program, SubTask, Unwritten
 from agentflow.journal.reuse import Edits
 from agentflow.signature import Signature
@@ -71,7 +72,10 @@ class Flow(Generic[P, T]):
     def _as_step(self, arguments: dict[str, Any]) -> tuple[StepCall[T], Body[T]]:
         async def body(_step: Step) -> T:
             positional, named = self.signature.split(arguments)
-            value: Any = await cast("Any", self.function)(*positional, **named)
+            try:
+                value: Any = await cast("Any", self.function)(*positional, **named)
+            except SystemExit as stop:
+                raise ExitError(step=self.name, code=repr(stop.code)) from stop
             if isinstance(value, Plan | Program):
                 value = await self._carry_out(value)
             return cast("T", self.signature.check_output(value))

@@ -76,7 +76,7 @@ class Guard:
             self._check_key(scope)
         if scope["method"] in READING:
             return receive
-        if scope["method"] == "POST" and not is_json(scope):
+        if scope["method"] == "POST" and has_body(scope) and not is_json(scope):
             raise NotLetInError(
                 415, "wrong_content_type", "send JSON, as content type application/json"
             )
@@ -107,6 +107,12 @@ def has_credentials(scope: "Scope", credentials: bytes) -> bool:
     """Return whether a request carries them, in a time that tells nothing of them."""
     given = [value.encode("latin-1") for value in values(scope, b"authorization")]
     return len(given) == 1 and secrets.compare_digest(given[0], credentials)
+
+
+def has_body(scope: "Scope") -> bool:
+    """Return whether a body is announced; a request without one says nothing that could be misread."""
+    lengths = list(values(scope, b"content-length"))
+    return lengths not in ([], ["0"]) or any(values(scope, b"transfer-encoding"))
 
 
 def is_json(scope: "Scope") -> bool:
@@ -153,6 +159,12 @@ def again(body: bytes, receive: "Receive") -> "Receive":
         return pending.pop() if pending else await receive()
 
     return received
+
+
+async def gone(receive: "Receive") -> None:
+    """Return when the client has gone away."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def with_headers(

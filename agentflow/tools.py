@@ -131,14 +131,21 @@ class Tool(Generic[P, T]):
         try:
             if self._is_async:
                 return await cast("Any", self.function)(*args, **kwargs)
-            work = functools.partial(self.function, *args, **kwargs)
+            work = functools.partial(self._call, args, kwargs)
             return await uncancelled(anyio.to_thread.run_sync(work))
         except AgentflowError:
             raise
-        except Exception as error:
-            raise ToolError(
-                tool=self.name, name=type(error).__name__, message=str(error)
-            ) from error
+        except (Exception, SystemExit) as error:
+            raise self._failed(error) from error
+
+    def _call(self, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        try:
+            return self.function(*args, **kwargs)
+        except SystemExit as error:  # on its way to us it would end the event loop
+            raise self._failed(error) from error
+
+    def _failed(self, error: BaseException) -> ToolError:
+        return ToolError(tool=self.name, name=type(error).__name__, message=str(error))
 
 
 class _Maker(Protocol):

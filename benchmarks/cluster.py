@@ -4,7 +4,7 @@
     python -m benchmarks.cluster --steps 400 --work-ms 0,10,100 --repeats 3
 
 Starts a Ray cluster of two nodes with one core each on this machine. `overhead`: the same function as bare Ray
-tasks and as steps (journal on disk, results durable), in turns; `tool` is a remote tool, `trial` the function in
+tasks (all submitted at once, one `ray.get`) and as steps (journal on disk, results durable), in turns; `tool` is a remote tool, `trial` the function in
 a jail, for which the bare task keeps one warm, too. `speed-up`: the trials on one node, then on both.
 """
 
@@ -145,6 +145,7 @@ async def runner_on(resources: Resources, folder: str) -> Runner:
 
 
 async def overheads(runner: Runner, steps: int, work_ms: list[float], repeats: int) -> None:
+    ratios: list[str] = []
     table = Table("kind", "work ms", "bare ms", "step ms", "step - bare", "step / bare")
     for bare in (bare_tool, bare_trial):
         bare(4, 0.0)
@@ -158,6 +159,7 @@ async def overheads(runner: Runner, steps: int, work_ms: list[float], repeats: i
                 took = await timed(lambda: runner.run_async(made, steps, ms / 1000))  # noqa: B023
                 ours.append(1000 * took / steps)
             step, task = statistics.median(ours), statistics.median(theirs)
+            ratios.append(f"{kind} {ms:g} ms {step / task:.2f}x")
             table.add_row(
                 kind,
                 f"{ms:g}",
@@ -166,7 +168,9 @@ async def overheads(runner: Runner, steps: int, work_ms: list[float], repeats: i
                 f"{step - task:.2f}",
                 f"{step / task:.2f}",
             )
-    Console().print(table, f"load {os.getloadavg()[0]:.1f}")
+    Console().print(table)
+    load = os.getloadavg()[0]
+    print(f"overhead, a step beside a bare Ray task: {', '.join(ratios)} (load {load:.1f})")
 
 
 async def speed(runner: Runner, steps: int, ms: float, repeats: int) -> float:
@@ -192,13 +196,14 @@ async def main(given: argparse.Namespace) -> None:
                     flush=True,
                 )
                 if nodes == 2:
+                    print(f"speed-up, two cores beside one: {walls[0] / walls[1]:.2f}x", flush=True)
                     await overheads(runner, given.steps, work_ms, given.repeats)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=400)
-    parser.add_argument("--work-ms", default="0,10,50")
+    parser.add_argument("--work-ms", default="0,1,10,50")
     parser.add_argument("--trials", type=int, default=100)
     parser.add_argument("--trial-ms", type=float, default=100.0)
     parser.add_argument("--repeats", type=int, default=3)

@@ -52,8 +52,11 @@ def job_like(
     run: str,
     announcement: str,
     budget: Sequence[str] = (),
+    on: str | None = None,
 ) -> Job:
-    """Return a job under the settings of a recorded run; `budget` changes limits, as `steps=500`.
+    """Return a job under the settings of a recorded run.
+
+    `budget` changes limits, as `steps=500`; `on` is another place to run on.
 
     Raises:
         PluginError: One of its tools is not installed.
@@ -70,6 +73,7 @@ def job_like(
         journal=journal,
         redact=settings.get("redact", ()),
         cache_models=bool(settings.get("cache_models")),
+        on=on or settings.get("on"),
     )
 
 

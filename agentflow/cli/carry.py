@@ -38,7 +38,10 @@ from agentflow.tools import Tool
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What to run, under which settings; `start` is given the runner."""
+    """What to run, under which settings; `start` is given the runner.
+
+    `report` says what came out, instead of printing the answer and what checks say of it; it returns the exit code.
+    """
 
     run: str
     announcement: str
@@ -50,6 +53,7 @@ class Job:
     redact: Mapping[str, str] | Sequence[str] = ()
     cache_models: bool = False
     on: str | None = None
+    report: Callable[[RunResult[Any]], int] | None = None
 
 
 def carry_out(job: Job, *, quiet: bool, as_json: bool, view: bool = False) -> int:
@@ -98,7 +102,7 @@ def _carry_out(
         return _give_up(screen, error, EXIT_BUDGET, as_json=as_json)
     except AgentflowError as error:
         return _give_up(screen, error, EXIT_FAILED, as_json=as_json)
-    return _report(screen, result, as_json=as_json)
+    return _report(screen, result, as_json=as_json) if job.report is None else job.report(result)
 
 
 def _both(

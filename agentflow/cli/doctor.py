@@ -36,9 +36,7 @@ def doctor(journal: str | None, as_json: bool) -> None:
         click.echo(json.dumps({"ok": well, "findings": [asdict(one) for one in findings]}))
     else:
         _print(findings)
-        click.echo(
-            "all is well" if well else "see the lines marked ✗, and what is needed", err=True
-        )
+        click.echo("all is well" if well else "not all is well: see the lines marked ✗", err=True)
     sys.exit(0 if well else EXIT_FAILED)
 
 

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from agentflow.cli.again import job_like, recorded_run
 from agentflow.cli.carry import carry_out
+from agentflow.cli.placing import on_option
 from agentflow.cli.viewing import view_option
 from agentflow.cli.words import clean, dollars
 from agentflow.flows import Flow
@@ -53,6 +54,7 @@ def _run_id(_context: click.Context, _option: click.Parameter, value: str | None
 @click.option("--journal", "-j", help="Journal file or database URL.", envvar="AGENTFLOW_JOURNAL")
 @click.option("--quiet", "-q", is_flag=True, help="Print the answer and nothing else.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@on_option
 @view_option
 def fork(
     run: str,
@@ -64,6 +66,7 @@ def fork(
     journal: str | None,
     quiet: bool,
     as_json: bool,
+    on: str | None,
     view: bool,
 ) -> None:
     """Start a new run from a recorded one, changed at one step.
@@ -85,7 +88,7 @@ def fork(
         return await runner.fork(flow, record.id, at=at, change=change, new_run=name)
 
     announcement = f"forking {record.id} at step {at} into {name}"
-    job = job_like(record, journal, start, run=name, announcement=announcement)
+    job = job_like(record, journal, start, run=name, announcement=announcement, on=on)
     sys.exit(carry_out(job, quiet=quiet, as_json=as_json, view=view))
 
 

@@ -1,4 +1,4 @@
-"""The option `--on`: where a command's sandboxed work and remote tools are carried out."""
+"""The option `--on`: where what a command has to do is carried out."""
 
 from typing import Any
 
@@ -22,5 +22,5 @@ def on_option(command: Any) -> Any:
         "--on",
         metavar="PLACE",
         callback=_checked,
-        help="Where sandboxed work and remote tools run: ray, or ray://HOST:PORT of a running cluster.",
+        help="Where sandboxed work, remote tools and evaluated samples run: ray, or ray://HOST:PORT.",
     )(command)

@@ -1,7 +1,6 @@
 """`agentflow resume`: go on with a run that did not finish."""
 
 import sys
-from dataclasses import replace
 from typing import Any
 
 import click
@@ -64,6 +63,7 @@ def resume(
 
     done = sum(step.status == "succeeded" for step in record.steps.values())
     announcement = f"resuming {record.id}: {done} of {len(record.steps)} steps are done"
-    job = job_like(record, journal, start, run=record.id, announcement=announcement, budget=budget)
-    job = replace(job, on=on or record.settings.get("on"))
+    job = job_like(
+        record, journal, start, run=record.id, announcement=announcement, budget=budget, on=on
+    )
     sys.exit(carry_out(job, quiet=quiet, as_json=as_json, view=view))

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import anyio
 import click
@@ -137,7 +137,7 @@ def serve_flow(
         resumes=resume_unfinished,
     )
     shown_key = key if api_key_env is None else None
-    is_clean = serve(offers, settings, lambda begun: _tell(begun, list(offers), shown_key))
+    is_clean = serve(offers, settings, _Terminal(list(offers), shown_key, settings.drain_s))
     click.echo("ended" if is_clean else "ended; the next start goes on with the rest", err=True)
     if not is_clean:
         sys.exit(EXIT_INTERRUPTED)
@@ -276,14 +276,37 @@ def _first_line(text: str) -> str:
     return line if len(line) <= MOST_DESCRIBED else line[: MOST_DESCRIBED - 3] + "..."
 
 
-def _tell(begun: "Begun", names: Sequence[str], key: str | None) -> None:
-    """Say where it is and how to use it."""
-    click.echo(f"{begun.origin}/v1")
-    if key is not None:
-        click.echo(f"  key: {key}", err=True)
-    click.echo(f"  models: {', '.join(names)}; runs: {begun.origin}/runs", err=True)
-    if begun.resumed:
-        click.echo(f"  going on with {begun.resumed} unfinished runs", err=True)
-    if begun.is_open:
-        click.echo("other machines can reach it; keys and texts go unencrypted", err=True)
-    click.echo("Ctrl-C ends it", err=True)
+class _Terminal:
+    """Says on the terminal how the server stands, and how to use it."""
+
+    def __init__(self, names: Sequence[str], key: str | None, drain_s: float) -> None:
+        self._names, self._key, self._drain_s = names, key, drain_s
+
+    def begun(self, begun: "Begun") -> None:
+        click.echo(f"{begun.origin}/v1")
+        if self._key is not None:
+            click.echo(f"  key: {self._key}", err=True)
+        click.echo(f"  models: {', '.join(self._names)}; runs: {begun.origin}/runs", err=True)
+        if begun.resumed:
+            click.echo(f"  going on with {begun.resumed} unfinished runs", err=True)
+        if begun.is_open:
+            click.echo("other machines can reach it; keys and texts go unencrypted", err=True)
+        click.echo("Ctrl-C ends it", err=True)
+
+    def finishing(self, runs: int) -> None:
+        if runs:
+            which = f"{_count(runs)} up to {self._drain_s:g} s to finish"
+            click.echo(f"ending; giving {which}; Ctrl-C again stops them", err=True)
+
+    def stopping(self, runs: int) -> None:
+        click.echo(f"stopping {_count(runs)}; Ctrl-C again does not wait for them", err=True)
+
+    def stuck(self, runs: int) -> NoReturn:
+        """End the process as it is: what is committed is in the journal, and a thread cannot be stopped."""
+        told = f"{_count(runs)} did not stop; ended all the same, the next start goes on"
+        click.echo(told, err=True)
+        os._exit(EXIT_INTERRUPTED)
+
+
+def _count(runs: int) -> str:
+    return "1 run" if runs == 1 else f"{runs} runs"

@@ -1,14 +1,10 @@
-"""What runs on a node: its sandbox, its jails, and the calling of tools.
+"""What runs on a node: its sandbox and its jails; its tools have processes of their own (`worker`).
 
 Owns nothing that a run could miss: it is given everything with each piece of work, keeps nothing in between,
 and may die at any moment. Knows neither the run nor the journal nor the cluster's engine.
 """
 
-from functools import reduce
-from importlib import import_module
 from typing import Any
-
-import anyio
 
 from agentflow.cluster.wire import (
     Answer,
@@ -19,13 +15,11 @@ from agentflow.cluster.wire import (
     write_issued,
 )
 from agentflow.data import canonical
-from agentflow.errors import ClusterError, SandboxUnavailableError
-from agentflow.placement import RemoteCall
+from agentflow.errors import SandboxUnavailableError
 from agentflow.sandbox.monty import MontySandbox, open_sandbox
 from agentflow.sandbox.turns import Issued, Turn, TurnEnd
 from agentflow.sandbox.workers.pool import TrialWorkers, open_workers
 from agentflow.sandbox.workers.protocol import Examination, Trial
-from agentflow.tools import Tool
 
 
 class NodeAgent:
@@ -51,6 +45,9 @@ class NodeAgent:
         except SandboxUnavailableError as error:
             return f"no sandbox: {error.problem}", error.remedy
         return None
+
+    async def here(self) -> None:
+        """Answer, which says that the node is there."""
 
     async def observe(self, trial: dict[str, Any]) -> Answer:
         """Carry out a trial; see `Workers.observe`."""
@@ -93,36 +90,3 @@ class NodeAgent:
     def _proved_workers(self) -> TrialWorkers:
         assert self._workers is not None, "an agent is proved before it is used"
         return self._workers
-
-
-def call_tool(call: RemoteCall, expected: dict[str, str]) -> Answer:
-    """Call a tool in this process, which does nothing else meanwhile."""
-
-    async def work() -> bytes:
-        different = misfit(expected)
-        if different:
-            raise ClusterError(cluster="ray", problem=f"a node has {different}")
-        return await _imported(call).carry_out(call.input)
-
-    async def whole() -> Answer:
-        return await answered(work)
-
-    return anyio.run(whole)
-
-
-def _imported(call: RemoteCall) -> Tool[..., Any]:
-    """Return the tool, with the code that the run has.
-
-    Raises:
-        ClusterError: It is not there, or another one is.
-    """
-    module, _, name = call.target.partition(":")
-    try:
-        found: Any = reduce(getattr, name.split("."), import_module(module))
-    except (ImportError, AttributeError) as error:
-        problem = f"tool {call.tool}: {call.target} cannot be imported there ({error})"
-        raise ClusterError(cluster="ray", problem=problem) from error
-    if not isinstance(found, Tool) or found.code() != call.code:
-        problem = f"tool {call.tool}: {call.target} is other code there than here"
-        raise ClusterError(cluster="ray", problem=problem)
-    return found

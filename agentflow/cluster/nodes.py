@@ -5,37 +5,77 @@ looked for again. Whoever wants a slot waits in order of arrival. Belongs to one
 """
 
 import time
-from asyncio import CancelledError, Future, get_running_loop
+from asyncio import CancelledError, Future, Task, get_running_loop
 from collections import deque
-from dataclasses import dataclass
+from contextvars import Context
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
 import anyio
 import anyio.to_thread
 
-from agentflow.cluster.agent import NodeAgent, call_tool
+from agentflow.cluster.agent import NodeAgent
 from agentflow.cluster.connection import ray
 from agentflow.cluster.wire import fitting
+from agentflow.cluster.worker import ToolWorker, call_tool
 from agentflow.errors import ClusterError, NodeRefusedError
 
 OPEN_S = 120.0  # to start an agent and prove its sandbox, on a busy machine
 LOOK_S = 5.0  # how often to look for more nodes when all are busy
+HERE_S = 10.0  # for an agent to answer
 POLL_S = 0.5
 SLOTS_PER_CORE = 2  # one at work, one on its way
 
 
 @dataclass(eq=False, kw_only=True)
+class Worker:
+    """A process for tools: `is_held` by a long call, `is_ended` by us, because of one that was cancelled."""
+
+    actor: Any
+    in_flight: int = 0
+    is_held: bool = False
+    is_ended: bool = False
+
+
+@dataclass(eq=False, kw_only=True)
 class Node:
-    """A node in use: `agent` is asked for sandboxed work, `tools` starts a process that calls a tool."""
+    """A node in use: `agent` is asked for sandboxed work, `tools` starts a process for one call of a tool.
+
+    `crew` are its processes for short calls; `hire` starts one.
+    """
 
     id: str
     name: str
-    slots: int
+    cores: int
     agent: Any
     tools: Any
+    hire: Any
+    crew: list[Worker] = field(default_factory=list)
     busy: int = 0
     is_lost: bool = False
+
+    @property
+    def slots(self) -> int:
+        """How many pieces of work may be in flight."""
+        return SLOTS_PER_CORE * self.cores
+
+    def worker(self) -> Worker:
+        """Return the process with least to do, and none that is held."""
+        # Those beyond the cores were hired beside held ones; they stay, because a start takes long.
+        free = [worker for worker in self.crew if not worker.is_held][: self.cores]
+        least = min(free, key=lambda worker: worker.in_flight, default=None)
+        if least is None or (least.in_flight and len(free) < self.cores):
+            least = Worker(actor=self.hire.remote())
+            self.crew.append(least)
+        return least
+
+    def dismiss(self, worker: Worker) -> None:
+        """End a process, and what it does."""
+        worker.is_ended = True
+        if worker in self.crew:
+            self.crew.remove(worker)
+            ray().kill(worker.actor)
 
 
 class Nodes:
@@ -47,6 +87,7 @@ class Nodes:
         self.refused: dict[str, NodeRefusedError] = {}
         self._waiting: deque[Future[Node | None]] = deque()
         self._looking = anyio.Lock()
+        self._looker: Task[None] | None = None  # ended in `close`
         self._looked_at = float("-inf")
 
     async def take(self) -> Node:
@@ -61,12 +102,14 @@ class Nodes:
                 await self._find()
             node = self._freest()
             if node is None and time.monotonic() > self._looked_at + LOOK_S:
-                async with self._looking:
-                    await self._look()
-                node = self._freest()
+                self._look_aside()
             node = node or await self._turn()
             if node is not None:
                 return node
+
+    def free(self) -> int:
+        """Return how many slots nobody has."""
+        return sum(max(0, node.slots - node.busy) for node in self._nodes.values())
 
     def give_back(self, node: Node) -> None:
         """Free a slot, for the first who waits."""
@@ -84,11 +127,21 @@ class Nodes:
             del self._nodes[node.id]
             self._looked_at = float("-inf")
             ray().kill(node.agent)
+            for worker in list(node.crew):
+                ray().kill(worker.actor)
         if not self._nodes:
             while self._waiting:
                 future = self._waiting.popleft()
                 if not future.done():
                     future.set_result(None)  # to look for others
+
+    async def look_after(self, node: Node) -> None:
+        """Ask whether a node is there, of which a process was lost; use it no more if it is not."""
+        try:
+            with anyio.fail_after(HERE_S):
+                await node.agent.here.remote()
+        except (ray().exceptions.RayError, TimeoutError):
+            self.lose(node)
 
     def refuse(self, node: Node, problem: str, remedy: str) -> None:
         """Use a node no more: it cannot confine any longer."""
@@ -97,6 +150,8 @@ class Nodes:
 
     def close(self) -> None:
         """End all agents."""
+        if self._looker is not None:
+            self._looker.cancel()
         for node in list(self._nodes.values()):
             self.lose(node)
 
@@ -136,6 +191,18 @@ class Nodes:
                     raise ClusterError(cluster=self._cluster, problem=problem)
                 await anyio.sleep(POLL_S)
 
+    def _look_aside(self) -> None:
+        """Look while whoever wants a slot waits for one: a node that is dying may take long to open."""
+        if self._looker is not None and not self._looker.done():
+            return
+        if self._looker is not None:
+            self._looker.result()  # raises what went wrong
+        self._looker = get_running_loop().create_task(self._look_once(), context=Context())
+
+    async def _look_once(self) -> None:
+        async with self._looking:
+            await self._look()
+
     async def _look(self) -> None:
         """Take in the nodes that are new, all of them at once."""
         self._looked_at = time.monotonic()
@@ -174,18 +241,20 @@ class Nodes:
 def _node(found: dict[str, Any], cores: int) -> Node:
     strategies = import_module("ray.util.scheduling_strategies")
     here = strategies.NodeAffinitySchedulingStrategy(found["NodeID"], soft=False)
-    agents = (
+    agents, workers = (
         ray()
-        .remote(NodeAgent)
+        .remote(made)
         .options(num_cpus=0, max_restarts=0, max_concurrency=1_000, scheduling_strategy=here)
+        for made in (NodeAgent, ToolWorker)
     )
     tools = ray().remote(call_tool).options(num_cpus=1, max_retries=0, scheduling_strategy=here)
     return Node(
         id=found["NodeID"],
         name=f"{found['NodeManagerHostname']}/{found['NodeID'][:8]}",
-        slots=SLOTS_PER_CORE * cores,
+        cores=cores,
         agent=agents.remote(),
         tools=tools,
+        hire=workers,
     )
 
 

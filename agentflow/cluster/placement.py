@@ -1,13 +1,11 @@
 """Carry out sandboxed work and remote tools on the nodes of a Ray cluster.
 
-Owns what happens to a piece of work: where it goes, that it is given to another node when its own is lost, and
-that a cancelled one is stopped. Steps, budget, permits and journal stay where the run is, so what was recorded
+Owns what happens to a piece of work: where it goes, and that it is given to another node when its own is lost. Steps, budget, permits and journal stay where the run is, so what was recorded
 is never done again, whatever dies.
 """
 
 import json
-from asyncio import CancelledError
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -15,6 +13,8 @@ import anyio
 import anyio.to_thread
 
 from agentflow.cancelling import uncancelled
+from agentflow.cluster.asking import LostError, asked, losses
+from agentflow.cluster.calls import Calls
 from agentflow.cluster.connection import join, leave, ray
 from agentflow.cluster.nodes import Node, Nodes
 from agentflow.cluster.wire import (
@@ -26,7 +26,6 @@ from agentflow.cluster.wire import (
 )
 from agentflow.engine.notes import current_step, note
 from agentflow.errors import (
-    ClusterError,
     NodeRefusedError,
     NoRunError,
     SandboxUnavailableError,
@@ -40,9 +39,9 @@ from agentflow.sandbox.workers.protocol import Examination, Examined, Observed, 
 
 WAIT_S = 60.0  # for a node to come, when there is none
 MOST_TRIES = 4
-STOP_S = 1.0  # for a cancelled tool to end by itself
 
 Begin = Callable[[Node], Any]
+Attempt = Callable[[bool], Awaitable[tuple[Node, Answer]]]
 
 
 def open_placement(address: str | None) -> "RayPlacement":
@@ -66,8 +65,9 @@ class RayPlacement:
     def __init__(self, address: str | None = None, *, wait_s: float = WAIT_S) -> None:
         self._address = address
         self._nodes = Nodes(address or "local", wait_s)
+        self._calls = Calls(self._nodes)
         self._joining = anyio.Lock()
-        self._is_joined = False
+        self._is_joined = self._is_proved = False
 
     @property
     def refused(self) -> list[NodeRefusedError]:
@@ -83,9 +83,18 @@ class RayPlacement:
         return RemoteWorkers(await self._proved())
 
     async def call(self, call: RemoteCall) -> bytes:
-        """Call a tool in a process of its own on some node; see `Placement.call`."""
-        place = await self._proved()
-        content: bytes = (await place.done(call.tool, _calling(call))).value()
+        """Call a tool in a process of some node, see `Placement.call`; one that was lost goes on its own."""
+        await self._proved()
+
+        async def carried(is_lost: bool) -> tuple[Node, Answer]:
+            given, answer = (None, None) if is_lost else await self._calls.carry(call)
+            if given is not None and answer is not None:
+                return given, answer
+            done = await self._alone(lambda node: node.tools.remote(call, fitting()), given)
+            self._calls.learn(call, done[1].spent_s)
+            return done
+
+        content: bytes = (await self._until_done(call.tool, carried)).value()
         return content
 
     async def done(self, what: str, begin: Begin) -> Answer:
@@ -95,36 +104,54 @@ class RayPlacement:
             WorkLostError: It was lost too often.
             NodeRefusedError, ClusterError: There is no node for it.
         """
+        return await self._until_done(what, lambda _is_lost: self._alone(begin))
+
+    async def _until_done(self, what: str, attempt: Attempt) -> Answer:
         lost: list[str] = []
         while len(lost) < MOST_TRIES:
-            node = await self._nodes.take()
             try:
-                answer = await _answered(begin(node))
-            except _losses() as error:
-                lost.append(node.name)
-                _say(f"{what} was lost with node {node.name}, and is begun again", node, error)
-                if not isinstance(error, ray().exceptions.WorkerCrashedError):
-                    self._nodes.lose(node)
+                node, answer = await attempt(bool(lost))
+            except LostError as loss:
+                lost.append(loss.node)
+                text = f"{what} was lost with node {loss.node}, and is begun again"
+                _say(text, loss.node, loss.why)
                 continue
-            finally:
-                self._nodes.give_back(node)
             if answer.name == SandboxUnavailableError.__name__:
                 self._nodes.refuse(node, **(answer.facts or {}))
-                _say(f"node {node.name} is used no more: {answer.message}", node)
+                _say(f"node {node.name} is used no more: {answer.message}", node.name)
                 continue
             with suppress(NoRunError):
                 current_step().details["node"] = node.name
             return answer
         raise WorkLostError(what=what, nodes=lost)
 
+    async def _alone(self, begin: Begin, given: Node | None = None) -> tuple[Node, Answer]:
+        """Do work that nothing travels with; `given` is a node with a slot taken for it.
+
+        Raises:
+            LostError: Its process or node was.
+        """
+        node = given or await self._nodes.take()
+        try:
+            return node, await asked(begin(node))
+        except losses() as error:
+            if not isinstance(error, ray().exceptions.WorkerCrashedError):
+                self._nodes.lose(node)
+            raise LostError(node.name, error) from error
+        finally:
+            self._nodes.give_back(node)
+
     async def aclose(self) -> None:
         """End the agents and leave the cluster."""
         if self._is_joined:
-            self._is_joined = False
+            self._is_joined = self._is_proved = False
+            await self._calls.aclose()
             self._nodes.close()
             await uncancelled(anyio.to_thread.run_sync(leave))
 
     async def _proved(self) -> "RayPlacement":
+        if self._is_proved:
+            return self
         async with self._joining:
             if not self._is_joined:
                 # In a thread: Ray leaves the signals of the process alone there.
@@ -138,6 +165,7 @@ class RayPlacement:
                 for refusal in self.refused:
                     with suppress(NoRunError):
                         note(str(refusal), **refusal.facts)
+                self._is_proved = True
         return self
 
 
@@ -200,54 +228,7 @@ class RemoteWorkers:
         """Nothing to close: the place is closed by whoever opened it."""
 
 
-def _calling(call: RemoteCall) -> Begin:
-    return lambda node: node.tools.remote(call, fitting())
-
-
-def _losses() -> tuple[type[Exception], ...]:
-    """Return the errors that mean: lost with a worker or a node, and never recorded."""
-    errors = ray().exceptions
-    return (
-        errors.RayActorError,
-        errors.WorkerCrashedError,
-        errors.NodeDiedError,
-        errors.ObjectLostError,
-        errors.OutOfMemoryError,
-        errors.TaskCancelledError,
-        errors.TaskUnschedulableError,
-        errors.ActorUnschedulableError,
-    )
-
-
-async def _answered(reference: Any) -> Answer:
-    """Await an answer; when the caller is cancelled, so is the work.
-
-    Raises:
-        ClusterError: The work came to an error that it should not have.
-    """
-    try:
-        answer: Answer = await reference
-    except CancelledError:
-        await _stop(reference)
-        raise
-    except ray().exceptions.RayTaskError as error:
-        problem = str(error).strip().splitlines()[-1]
-        raise ClusterError(cluster="ray", problem=f"work failed: {problem}") from error
-    return answer
-
-
-async def _stop(reference: Any) -> None:
-    """Cancel work, first by asking; a tool that does not listen is ended with its process."""
-    ray().cancel(reference)
-    with anyio.CancelScope(shield=True), anyio.move_on_after(STOP_S, shield=True):
-        with suppress(ray().exceptions.RayError):
-            await reference
-        return
-    with suppress(ValueError):  # an agent cannot be ended for one piece of its work
-        ray().cancel(reference, force=True)
-
-
-def _say(text: str, node: Node, error: Exception | None = None) -> None:
+def _say(text: str, node: str, error: Exception | None = None) -> None:
     with suppress(NoRunError):
         why = {} if error is None else {"why": type(error).__name__}
-        note(text, node=node.name, **why)
+        note(text, node=node, **why)

@@ -5,27 +5,27 @@ theirs is ever rebuilt by name.
 """
 
 import hashlib
-import importlib.resources
 import platform
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
+import agentflow
 from agentflow.data import from_json, to_json
 from agentflow.errors import AgentflowError, ProgramError, rebuild
 from agentflow.sandbox.execution import crossing
 from agentflow.sandbox.turns import Issued, Turn, TurnEnd
-
-_SHIPPED = ("cluster", "sandbox", "sandbox.workers", "sandbox.workers.inside")  # what runs there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What became of a piece of work: `content`, or the failure that `name` and `facts` describe.
 
-    `issued` are the calls that a program began meanwhile, each as `write_issued` wrote it.
+    `issued` are the calls that a program began meanwhile, each as `write_issued` wrote it; `spent_s` is how
+    long a tool took.
     """
 
     content: Any = None
@@ -33,6 +33,7 @@ class Answer:
     message: str = ""
     facts: dict[str, Any] | None = None
     issued: tuple[tuple[Any, ...], ...] = ()
+    spent_s: float = 0.0
 
     def value(self) -> Any:
         """Return the content.
@@ -56,12 +57,9 @@ async def answered(work: Callable[[], Awaitable[Any]]) -> Answer:
 @cache
 def fitting() -> dict[str, str]:
     """Return what has to be the same on every node: paused programs and code go from one to another."""
-    digest = hashlib.blake2b(digest_size=8)
-    for package in _SHIPPED:
-        files = importlib.resources.files(f"agentflow.{package}").iterdir()
-        for file in sorted(files, key=lambda file: file.name):
-            if file.name.endswith(".py"):
-                digest.update(file.read_bytes())
+    digest, root = hashlib.blake2b(digest_size=8), Path(agentflow.__file__).parent
+    for file in sorted(root.rglob("*.py")):
+        digest.update(file.read_bytes())
     return {
         "Python": ".".join(platform.python_version_tuple()[:2]),
         "agentflow": f"{version('agentflow')} ({digest.hexdigest()})",

@@ -5,7 +5,9 @@ Owns these looks; none of them changes anything, and a journal of an older versi
 
 import os
 import shutil
+import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 from sqlalchemy import inspect, select
@@ -20,6 +22,7 @@ from agentflow.sandbox.workers.pool import VARIABLE, open_workers
 
 PROGRAM_TIMEOUT_S = 5.0
 LOW_BYTES = 10**9
+LOCK_WAIT_S = 1.0
 STRENGTH = {
     "bubblewrap": "strong: namespaces without network, files or other processes, and seccomp",
     "landlock": "good: the kernel's file rules and seccomp; bubblewrap would add namespaces",
@@ -106,6 +109,9 @@ def _journal(url: str, shown: str) -> Finding:
         path = Path(parsed.database)
         if not path.exists():
             return _to_be_made(path)
+        if problem := _unwritable(path):
+            told = f"{shown} cannot be written: {problem}"
+            return _bad("journal", told, "let this user write it, or give another path: --journal")
     try:
         engine = open_engine(url, shown, create=False)
     except JournalError as error:
@@ -124,6 +130,18 @@ def _journal(url: str, shown: str) -> Finding:
     finally:
         let_go(engine)
     return _by_version(shown, found)
+
+
+def _unwritable(path: Path) -> str | None:
+    """Return why a run could not be written to a file; None where it could, or another one is just now."""
+    try:
+        with closing(sqlite3.connect(path, LOCK_WAIT_S, isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE")  # takes the lock, and leaves it
+            connection.execute("ROLLBACK")
+    except sqlite3.DatabaseError as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        return str(error) if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN) else None
+    return None
 
 
 def _by_version(shown: str, found: str) -> Finding:

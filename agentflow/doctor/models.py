@@ -53,6 +53,7 @@ def hosted_finding(hosted: Hosted, environment: Mapping[str, str] | None = None)
     found = os.environ if environment is None else environment
     base = (found.get(url_variable, "").strip() or usual).rstrip("/")
     key = found.get(variable, "").strip()
+    key = key if _is_key(key) else ""  # what cannot be sent is told of already
     headers = {"User-Agent": "agentflow-doctor"}
     if key and provider == "openai":
         headers["Authorization"] = f"Bearer {key}"
@@ -128,22 +129,24 @@ def _key(provider: str, variable: str, environment: Mapping[str, str]) -> Findin
         told = "not set"
         fix = f"export {variable}=..., for {provider}'s models"
         return Finding(area="models", name=variable, status="missing", told=told, fix=fix)
-    if value != value.strip() or not value.isascii() or not value.isprintable():
+    if not _is_key(value):
         told = "set, but with spaces, line ends or characters that no key has"
         fix = f"set {variable} again, without them"
         return Finding(area="models", name=variable, status="wrong", told=told, fix=fix)
     return Finding(area="models", name=variable, status="ok", told="set")
 
 
+def _is_key(value: str) -> bool:
+    return value.isascii() and value.isprintable() and " " not in value
+
+
 def _local(name: str, url: str) -> Finding:
     status, problem = _status(f"{url}/models", {}, LOCAL_TIMEOUT_S)
-    label = f"{name} at {origin(url)}"
     if status is None:
-        return Finding(area="models", name=label, status="missing", told=problem)
+        return Finding(area="models", name=name, status="missing", told=f"{origin(url)}: {problem}")
     told = "answers" if status == 200 else f"answers, but lists no models (status {status})"
-    return Finding(
-        area="models", name=label, status="ok" if status == 200 else "missing", told=told
-    )
+    kind: Status = "ok" if status == 200 else "missing"
+    return Finding(area="models", name=name, status=kind, told=f"{origin(url)} {told}")
 
 
 def _status(url: str, headers: Mapping[str, str], timeout_s: float) -> tuple[int | None, str]:

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar, overload
 import anyio
 
 from agentflow.engine.lineage import Branches
+from agentflow.errors import ExitError
 
 T = TypeVar("T")
 
@@ -51,7 +52,7 @@ async def parallel(
 
     async def branch(index: int, awaitable: Awaitable[Any]) -> None:
         try:
-            results[index] = await awaitable
+            results[index] = await _without_exit(awaitable)
         except Exception as error:  # noqa: BLE001 - kept for the caller, who gets every one
             if collect:
                 results[index] = BranchFailure(error)
@@ -73,6 +74,13 @@ async def parallel(
             first[0].add_note(f"another branch failed too: {type(other).__name__}: {other}")
         raise first[0]
     return results
+
+
+async def _without_exit(awaitable: Awaitable[Any]) -> Any:
+    try:
+        return await awaitable
+    except SystemExit as stop:  # out of a task it would end the event loop
+        raise ExitError(step="a branch", code=repr(stop.code)) from stop
 
 
 def _close_unstarted(pending: list[Awaitable[Any]]) -> None:

@@ -130,6 +130,11 @@ class Reuse:
         self.taken: set[int] = set()
         self.to_run: set[bytes] = set()
 
+    @property
+    def run_id(self) -> str:
+        """The run whose record this is."""
+        return self._record.id
+
     async def take(self, asked: Asked) -> Recorded | None:
         """Return the recorded result of a step; None when its body has to run.
 

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from agentflow import Runner, flow, generate, parallel, tool
-from agentflow.errors import InputError, MalformedReplyError, OutputError, ToolError
+from agentflow.errors import AgentflowError, InputError, MalformedReplyError, OutputError, ToolError
 from agentflow.journal.events import Event, RunFinished, StepStarted, TextStreamed
 from tests.parts import Scripted
 
@@ -254,3 +254,37 @@ def test_every_public_name_can_be_imported_whatever_was_imported_before() -> Non
         "assert set(agentflow.__all__) == set(agentflow._HOMES)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@tool
+def leaving() -> None:
+    """End the process."""
+    sys.exit("enough")
+
+
+@flow
+async def leaves(how: str) -> None:
+    """End the process in one of three ways."""
+
+    async def part() -> None:
+        sys.exit(3)
+
+    if how == "flow":
+        sys.exit(3)
+    elif how == "branch":
+        await parallel(part())
+    else:
+        await leaving()
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("flow", r"leaves: called sys.exit\(3\)"),
+        ("branch", r"a branch: called sys.exit\(3\)"),
+        ("tool", "tool leaving: SystemExit: enough"),
+    ],
+)
+def test_what_would_end_the_process_is_an_error_of_the_run(how: str, said: str) -> None:
+    with pytest.raises(AgentflowError, match=said):
+        Runner(journal=":memory:").run(leaves, how)

@@ -3,15 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from agentflow.errors import AgentflowError
+from agentflow.errors import AgentflowError, FrameworkError
 
-
-class FrameworkError(AgentflowError):
-    """Something of another framework has no counterpart in a run; `problem` says what, and what to do."""
-
-    def __init__(self, *, framework: str, what: str, problem: str) -> None:
-        self.framework, self.what, self.problem = framework, what, problem
-        super().__init__(f"{framework} {what}: {problem}")
+__all__ = ["FrameworkError", "our_errors"]
 
 
 @contextmanager

@@ -7,8 +7,8 @@ try:
 except ModuleNotFoundError as error:
     raise MissingExtraError(feature="LangGraph", extra="langgraph") from error
 
+from agentflow.errors import UnmappableError
 from agentflow.interop.langgraph.incoming import from_langgraph
 from agentflow.interop.langgraph.outgoing import read_output, to_langgraph
-from agentflow.interop.langgraph.problems import UnmappableError
 
 __all__ = ["UnmappableError", "from_langgraph", "read_output", "to_langgraph"]

@@ -22,7 +22,7 @@ from langgraph.types import All
 from pydantic import TypeAdapter
 from pydantic.errors import PydanticUserError
 
-from agentflow.interop.langgraph.problems import UnmappableError
+from agentflow.errors import UnmappableError
 
 _CHANNELS = tuple(getattr(kinds, name) for name in kinds.__all__ if name != "BaseChannel")
 _MANAGED = tuple(typing.get_args(kind)[1] for kind in (IsLastStep, RemainingSteps))

@@ -30,11 +30,10 @@ from agentflow.data import NotPlainError, canonical
 from agentflow.engine.notes import note
 from agentflow.engine.run import Step
 from agentflow.engine.steps import StepCall, perform
-from agentflow.errors import OutputError, PayloadError
+from agentflow.errors import OutputError, PayloadError, UnmappableError
 from agentflow.interop.langgraph.codec import Codec
 from agentflow.interop.langgraph.messages import MessageIds
 from agentflow.interop.langgraph.places import branch, namespace_of, place_of
-from agentflow.interop.langgraph.problems import UnmappableError
 from agentflow.interop.langgraph.questions import Asked, answer_to, asked_by
 
 Write = tuple[str, Any]

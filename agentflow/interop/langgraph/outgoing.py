@@ -20,10 +20,10 @@ from langgraph.types import Checkpointer
 from typing_extensions import TypedDict
 
 from agentflow.data import canonical
+from agentflow.errors import UnmappableError
 from agentflow.flows import Flow
 from agentflow.graph import Graph, Input, Node, Output
 from agentflow.interop.langgraph.hosting import hosted
-from agentflow.interop.langgraph.problems import UnmappableError
 from agentflow.runner import Runner
 
 RESULTS, OUTPUT = "results", "output"

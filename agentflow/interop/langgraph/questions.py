@@ -14,9 +14,8 @@ from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 from agentflow.data import NotPlainError, canonical, encode
 from agentflow.engine.people import ask
-from agentflow.errors import AskError, PayloadError
+from agentflow.errors import AskError, PayloadError, UnmappableError
 from agentflow.interop.langgraph.codec import Codec
-from agentflow.interop.langgraph.problems import UnmappableError
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,16 +21,21 @@ from mcp import Client, MCPError
 from mcp_types import CONNECTION_CLOSED, INVALID_REQUEST, REQUEST_TIMEOUT
 from pydantic import ValidationError
 
-from agentflow.interop.mcp.errors import McpServerError
+from agentflow.errors import McpServerError
 from agentflow.interop.mcp.offers import MOST_TOOLS, Listing, listing_of
 from agentflow.interop.mcp.place import Place
-from agentflow.interop.mcp.transports import Fault, reaching
+from agentflow.interop.mcp.transports import UNREACHED, Fault, reaching
 from agentflow.interop.mcp.words import one_line
 
 GRACE_S = 5.0  # for the thread to answer after the server's time is over
 CLOSE_S = 10.0
 MOST_PAGES = 50
 KEY = "agentflow/idempotency-key"
+# What the client says for a server; the codes beside these words are ones that servers use as well.
+CLOSED = ("Connection closed", "SSE stream")
+TIMED_OUT = "timed out"
+FORGOTTEN = "Session terminated"
+MADE_UP = ("Server returned an error response", "Not Found")
 
 T = TypeVar("T")
 
@@ -182,6 +187,8 @@ class Connection:
 
     def _opening_error(self, error: BaseException) -> McpServerError:
         inner = _innermost(error)
+        if isinstance(inner, MCPError) and not inner.message.startswith(CLOSED):
+            return self._failed(self._told(inner))  # more than that it then closed the connection
         return inner if isinstance(inner, McpServerError) else self._failed(self._reason(""))
 
     async def _live(self) -> None:
@@ -251,19 +258,28 @@ class Connection:
             raise self._lost(is_sent=True) from error
 
     def _refusal(self, error: MCPError) -> Exception:
-        message = one_line(self.secrets.text(error.message))
-        if error.code == CONNECTION_CLOSED:
+        message = self._told(error)
+        if error.code == CONNECTION_CLOSED and error.message.startswith(CLOSED):
             self._fault.of("it closed the connection")
             return self._lost(is_sent=True)
-        if error.code == INVALID_REQUEST and message == "Session terminated":
+        if error.code == INVALID_REQUEST and error.message == FORGOTTEN:
             self._fault.of("it has forgotten the connection")
             return self._lost(is_sent=False)
-        if error.code == REQUEST_TIMEOUT:
+        if error.code == UNREACHED:
+            self._fault.of(message)
+            return self._lost(is_sent=False)
+        if error.code == REQUEST_TIMEOUT and error.message.endswith(TIMED_OUT):
             limit = (
                 f"no answer within {self.place.timeout_s:g} s, so whether it was done is unknown"
             )
             return CallError("McpTimeout", limit)
         return CallError("McpError", f"{message} (code {error.code})")
+
+    def _told(self, error: MCPError) -> str:
+        """Return the words of an error; where the client has made them up, the status of HTTP instead."""
+        if self._fault.status and error.message in MADE_UP:
+            return f"it refused with HTTP status {self._fault.status}"
+        return one_line(self.secrets.text(error.message))
 
 
 def _innermost(error: BaseException) -> BaseException:

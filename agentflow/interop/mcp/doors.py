@@ -14,14 +14,18 @@ from typing import Any, cast
 
 import anyio.to_thread
 from mcp.server.stdio import stdio_server
+from mcp_types import INVALID_REQUEST
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp
 
+from agentflow.guarding import LOCAL_NAMES, Guard, NotLetInError
 from agentflow.http_server import UnsignalledServer, quiet_config
 from agentflow.interop.mcp.serving import FlowServer
 from agentflow.listening import listening
-from agentflow.recurrent.server.guard import Guard
 
 HOST = "127.0.0.1"
 PATH = "/mcp"
+NOTHING = ""  # no path is open to those without the token
 BACKLOG = 64
 MAX_BODY_BYTES = 4 * 2**20
 
@@ -82,11 +86,26 @@ async def serve_http(
     """
     protocol = server.protocol_server()
     app = protocol.streamable_http_app(streamable_http_path=PATH, host=HOST)
-    guarded = Guard(app, api_key=token, max_body_bytes=MAX_BODY_BYTES)
+    guarded = Guard(
+        app,
+        refused=_refused,
+        api_key=token,
+        names=LOCAL_NAMES,
+        open_path=NOTHING,
+        max_body_bytes=MAX_BODY_BYTES,
+    )
     logging.getLogger("uvicorn.error").addFilter(_is_news)
     async with protocol.session_manager.run():  # no lifespan does it
         ready(f"http://{HOST}:{listener.getsockname()[1]}{PATH}")
         await UnsignalledServer(quiet_config(guarded)).serve([listener])
+
+
+def _refused(error: NotLetInError) -> ASGIApp:
+    """Return a refusal as the protocol tells it: an error that belongs to no request."""
+    body = {"code": INVALID_REQUEST, "message": str(error), "data": {"reason": error.code}}
+    headers = {"www-authenticate": "Bearer"} if error.status == 401 else None
+    told = {"jsonrpc": "2.0", "id": None, "error": body}
+    return JSONResponse(told, error.status, headers)
 
 
 def _is_news(record: logging.LogRecord) -> bool:

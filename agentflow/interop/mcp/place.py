@@ -13,8 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import BaseModel, ConfigDict
 
-from agentflow.errors import InputError
-from agentflow.interop.mcp.errors import McpServerError
+from agentflow.errors import InputError, McpServerError
 from agentflow.interop.mcp.words import Secrets, one_line
 
 # What a server of ours gets of the environment without being named: no key of anybody is among it.

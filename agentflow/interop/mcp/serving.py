@@ -20,7 +20,13 @@ from mcp import MCPError
 from mcp.server.lowlevel import Server
 from mcp_types import INVALID_PARAMS
 
-from agentflow.errors import AgentflowError, InputError, JournalError, UnknownRunError
+from agentflow.errors import (
+    AgentflowError,
+    InputError,
+    JournalError,
+    KeyReusedError,
+    UnknownRunError,
+)
 from agentflow.interop.mcp.served import KEY_ARGUMENT, MAX_KEY_CHARS, Served, with_listener
 from agentflow.interop.mcp.words import one_line
 from agentflow.journal.events import StepFailed, StepFinished, StepStarted
@@ -36,14 +42,6 @@ MOST_RUNS = 8
 MOST_UNTOLD = 100
 LAST_WORDS_S = 1.0  # progress keeps nobody waiting
 MAX_ERROR_CHARS = 2_000
-
-
-class KeyReusedError(AgentflowError):
-    """A key names one call; here it came with other arguments."""
-
-    def __init__(self, *, run: str) -> None:
-        self.run = run
-        super().__init__(f"this key belongs to run {run}, which was called with other arguments")
 
 
 class FlowServer:

@@ -27,6 +27,7 @@ from agentflow.interop.mcp.offers import Listing, Offer
 from agentflow.interop.mcp.place import FromEnvironment, Place
 from agentflow.interop.mcp.results import text_of, value_of
 from agentflow.interop.mcp.signature import SchemaSignature
+from agentflow.journal.reuse import Reuse
 from agentflow.sessions import ActionTaken
 from agentflow.tools import Tool
 
@@ -311,8 +312,7 @@ def _check_headers(name: str, headers: Any) -> None:
 
 def _is_resumed(run: ActiveRun) -> bool:
     """Return whether a run goes on with its own record; a fork does anew what it was made for."""
-    record = getattr(run.source, "_record", None)
-    return getattr(record, "id", None) == run.id
+    return isinstance(run.source, Reuse) and run.source.run_id == run.id
 
 
 async def _unbound() -> None:

@@ -19,12 +19,14 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.message import SessionMessage
 
-from agentflow.interop.mcp.errors import McpServerError
+from agentflow.errors import McpServerError
 from agentflow.interop.mcp.place import Place
 
 MAX_MESSAGE_BYTES = 8 * 2**20
 MOST_UNASKED = 5_000  # notifications and stray lines since the last answer
 KEPT_STDERR_BYTES = 2_000
+SESSION = "mcp-session-id"
+UNREACHED = -31_001  # ours; those of the protocol begin at -32,000
 END_S = 2.0  # for a server to end by itself, then to heed a signal
 
 Sending = MemoryObjectSendStream[SessionMessage]
@@ -34,10 +36,14 @@ Streams = tuple[Receiving, Sending]
 
 @dataclass
 class Fault:
-    """Why a connection is over, in words; empty while it is not. `said`: the end of its stderr."""
+    """Why a connection is over, in words; empty while it is not.
+
+    `said`: the end of its stderr; `status`: the last by which it refused a request of HTTP.
+    """
 
     reason: str = ""
     said: str = ""
+    status: int = 0
 
     def of(self, reason: str) -> None:
         """Keep the first reason."""
@@ -195,10 +201,14 @@ async def _by_http(place: Place, fault: Fault) -> AsyncIterator[Any]:
             raise httpx2.StreamError("it packed its answer, which nobody asked for")
         if not response.headers.get("content-type", "").startswith("text/event-stream"):
             response.stream = _Bounded(response.stream, fault)  # events have a bound of their own
+        if response.status_code >= 400:
+            fault.status = response.status_code
+            if await _is_without_session(response):
+                _say_no_session(response)
 
     headers = place.sent_headers() | {"accept-encoding": "identity"}
     timeout = httpx2.Timeout(place.connect_timeout_s, read=place.timeout_s)
-    client = httpx2.AsyncClient(headers=headers, timeout=timeout, event_hooks={"response": [bound]})
+    client = _Client(headers=headers, timeout=timeout, event_hooks={"response": [bound]})
     async with (
         client,
         streamable_http_client(
@@ -206,6 +216,39 @@ async def _by_http(place: Place, fault: Fault) -> AsyncIterator[Any]:
         ) as streams,
     ):
         yield streams
+
+
+class _Client(httpx2.AsyncClient):
+    """A client for which a server that cannot be reached has refused the request: nothing was sent."""
+
+    async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
+        """Send a request."""
+        try:
+            return await super().send(request, **options)
+        except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
+            problem = {"code": UNREACHED, "message": f"it cannot be reached: {error}"}
+            told = {"jsonrpc": "2.0", "id": None, "error": problem}
+            return httpx2.Response(503, json=told, request=request)
+
+
+async def _is_without_session(response: httpx2.Response) -> bool:
+    """Return whether a server refuses because it knows the session no more.
+
+    The protocol has 404 for that. Servers also send 400, and say it in words.
+    """
+    if SESSION not in response.request.headers or response.status_code not in (400, 404):
+        return False
+    if response.status_code == 404:
+        return True
+    if response.headers.get("content-type", "").startswith("text/event-stream"):
+        return False
+    return b"session" in (await response.aread()).lower()
+
+
+def _say_no_session(response: httpx2.Response) -> None:
+    """Make an answer a bare 404: with anything in it, the client would tell that instead."""
+    response.status_code = 404
+    response.headers["content-type"] = "text/plain"
 
 
 class _Bounded(httpx2.AsyncByteStream):

@@ -11,7 +11,9 @@ Until it is over a run stays in this process's name, so that no other server of 
 import hashlib
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from sqlalchemy import Row, Select, and_, select
@@ -27,10 +29,12 @@ from agentflow.journal.commits import Committer
 from agentflow.journal.events import Event, RunFinished, RunStarted, Stored
 from agentflow.journal.lease import Lease, is_written, own_name
 from agentflow.journal.records import RunRecord, StepRecord
+from agentflow.journal.rows import from_rows
 from agentflow.journal.store import Store
 from agentflow.journal.summary import Summary, status_of
 from agentflow.settings import RunSettings
 
+MOST_EVENTS = 500  # read at once
 CANCELLED = "serve-flow:cancelled"  # the tag of the remark that a client wanted no more of a run
 DIGITS = frozenset("0123456789abcdef")
 _MARK = (
@@ -142,9 +146,25 @@ class AcceptedRuns:
         """Return all that is recorded of a run."""
         return RunRecord.of(run.id, self._store.events(run.number))
 
-    def events(self, run: Accepted, after: int) -> list[Stored]:
-        """Return the events of a run after number `after`."""
-        return self._store.events(run.number, after)
+    def events(self, run: Accepted, after: int, most: int = MOST_EVENTS) -> list[Stored]:
+        """Return the next events of a run after number `after`, without a gap and about `most`.
+
+        None only if there are none. What went in and out of steps is left out: nobody is told.
+        """
+        rows = self._event_rows(run, after, most)
+        events = [event for event in from_rows(rows, lambda _name: b"") if event.number > after]
+        if len(rows) < most:
+            return events
+        # A row may be a whole step, whose beginning is numbered long before its end.
+        known = {event.number for event in events}
+        end = next(number for number in count(after + 1) if number not in known)
+        found = [event for event in events if event.number < end]
+        return found or self.events(run, after, 2 * most)
+
+    def _event_rows(self, run: Accepted, after: int, most: int) -> Sequence[Row[Any]]:
+        columns = tables.events.c
+        query = select(tables.events).where(columns.run == run.number, columns.number > after)
+        return self._rows(query.order_by(columns.number).limit(most))
 
     def question(self, run: Accepted, step: int | None) -> StepRecord:
         """Return the open question of a run.
@@ -178,10 +198,12 @@ class AcceptedRuns:
         return query.join(tables.events, first).where(ours)
 
     def _read(self, query: Select[Any]) -> list[Accepted]:
-        with self._store.errors(), self._store.engine.connect() as connection:
-            rows = connection.execute(query).all()
-        moment = time.time()
+        rows, moment = self._rows(query), time.time()
         return [run for row in rows if (run := self._accepted(row, moment)) is not None]
+
+    def _rows(self, query: Select[Any]) -> Sequence[Row[Any]]:
+        with self._store.errors(), self._store.engine.connect() as connection:
+            return connection.execute(query).all()
 
     def _accepted(self, row: Row[Any], moment: float) -> Accepted | None:
         labels = json.loads(row.begun)["settings"].get("labels") or {}

@@ -1,11 +1,9 @@
-"""The server as an ASGI application: routes, the guard in front of them, and the edge where an error becomes an answer.
+"""The server as an ASGI application: its routes, and the guard in front of them.
 
 Owns which parts there are. What no route knows is a 404 in the form that OpenAI's clients read.
 """
 
-import logging
 import time
-import traceback
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -17,17 +15,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from agentflow.errors import AgentflowError, JournalError
 from agentflow.guarding import Guard, NotLetInError
-from agentflow.interop.serving import refusals
 from agentflow.interop.serving.carrying import Carrier
 from agentflow.interop.serving.chatting import chat
-from agentflow.interop.serving.refusals import Refusal
+from agentflow.interop.serving.refusals import Refusal, refused
 from agentflow.interop.serving.running import Runs, models
 
 OPEN_PATH = "/health"  # what watches a server has no key
 Handler = Callable[[Request], Awaitable[ASGIApp]]
-_log = logging.getLogger("agentflow.serve-flow")
 
 
 def application(
@@ -77,28 +72,11 @@ class _Endpoint:
         self._handler = handler
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
         try:
-            answer = await self._handler(request)
-        except Refusal as refusal:
-            answer = refusal.response()
-        except JournalError as error:
-            _log.error("%s: %s", scope["path"], error)
-            message = "the journal cannot be read or written now; the server's log says why"
-            answer = Refusal(503, message, code="journal_unavailable").response()
-        except AgentflowError as error:
-            _log.error("%s: %s", scope["path"], error)
-            answer = _broken().response()
+            answer = await self._handler(Request(scope, receive))
         except Exception as error:  # noqa: BLE001 - the edge: a request never ends the server
-            place = traceback.extract_tb(error.__traceback__)[-1]
-            _log.error("%s: %r (%s:%s)", scope["path"], error, place.filename, place.lineno)
-            answer = _broken().response()
+            answer = refused(error, scope["path"]).response()
         await answer(scope, receive, send)
-
-
-def _broken() -> Refusal:
-    message = "the server failed here; its log says where"
-    return Refusal(500, message, code="internal_error", is_final=True)
 
 
 async def _models(carrier: Carrier, created: int, _request: Request) -> ASGIApp:
@@ -127,5 +105,6 @@ async def _not_here(_request: Request, error: Exception) -> Response:
         405: "this is not done with such a request",
     }
     message = problems.get(error.status_code, "the request was refused")
-    refusal = refusals.Refusal(error.status_code, message, code="not_found")
+    code = "method_not_allowed" if error.status_code == 405 else "not_found"
+    refusal = Refusal(error.status_code, message, code=code)
     return JSONResponse(refusal.body, refusal.status, error.headers)

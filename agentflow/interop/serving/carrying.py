@@ -6,6 +6,7 @@ journal; this only makes it go on, and forgets it when it has ended. Everything 
 
 import asyncio
 import logging
+import math
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -195,6 +196,9 @@ class Carrier:
         found = await self.found(run)
         if found.status == "cancelled":
             return
+        if self.job(run) is None and found.status == "running" and found.is_elsewhere:
+            message = "another process carries the run out; it can be cancelled there alone"
+            raise Refusal(409, message, code="run_elsewhere", is_final=True)
         if self.job(run) is None and found.status in ("succeeded", "failed"):
             message = f"the run has {found.status} already"
             raise Refusal(409, message, code="run_ended", is_final=True)
@@ -258,12 +262,11 @@ class Carrier:
             await self._idle.wait()
         return not self._running
 
-    async def interrupt(self) -> None:
-        """Stop what goes on, for another process to go on with; return when it has stopped."""
+    async def interrupt(self, seconds: float) -> bool:
+        """Stop what goes on, for another process to go on with; return whether it has stopped in time."""
         for job in self._running:
             job.scope.cancel()
-        if self._running:
-            await self._idle.wait()
+        return await self.drain(seconds)
 
     def wake(self) -> None:
         """Have whoever hears of a run look how it stands."""
@@ -297,10 +300,13 @@ class Carrier:
         try:
             with job.scope:
                 await self._run(job)
-        except asyncio.CancelledError:
-            # What cannot be stopped half-way cancels its task anew, which no scope knows as its own.
-            if not job.scope.cancel_called:
+        except asyncio.CancelledError as error:
+            if _is_ending():
                 raise
+            # What cannot be stopped half-way cancels its task anew, which no scope knows as its own.
+            _uncancel()
+            if not job.scope.cancel_called:  # the flow's own doing: it ends nobody else
+                self._note(job.run, error)
         finally:
             self._running.discard(job)
             self._ended(job)
@@ -325,7 +331,8 @@ class Carrier:
             return
         except RunBusyError:
             _log.warning("run %s goes on in another process", job.run)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - the edge: no run ends the server
+        except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - the edge
+            # No run ends the server; Ctrl-C does not come this way, but by the receiver of signals.
             self._note(job.run, error)
 
     def _note(self, run: str, error: BaseException) -> None:
@@ -375,3 +382,15 @@ class Carrier:
             labels=job.labels,
             resources=self._resources,
         )
+
+
+def _is_ending() -> bool:
+    """Return whether whatever is around the current task is being cancelled."""
+    return anyio.current_effective_deadline() == -math.inf
+
+
+def _uncancel() -> None:
+    """Take back every cancellation of the current task, which goes on."""
+    task = asyncio.current_task()
+    while task is not None and task.cancelling():
+        task.uncancel()

@@ -17,7 +17,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from agentflow.errors import InputError
+from agentflow.cancelling import unless
+from agentflow.errors import InputError, JournalError
+from agentflow.guarding import gone
 from agentflow.interop.serving import refusals, views
 from agentflow.interop.serving.carrying import Carrier
 from agentflow.interop.serving.conversing import ChatBody, read_chat
@@ -25,7 +27,7 @@ from agentflow.interop.serving.keys import idempotency_key
 from agentflow.interop.serving.livetext import LiveText
 from agentflow.interop.serving.offers import Offer, plain, shown
 from agentflow.interop.serving.refusals import Refusal
-from agentflow.interop.serving.streaming import EventStream, until_gone
+from agentflow.interop.serving.streaming import EventStream
 
 ALIVE_S = 10.0  # after so long a silence a comment is sent
 ALIVE = b": waiting\n\n"
@@ -45,8 +47,8 @@ async def chat(carrier: Carrier, request: Request) -> ASGIApp:
     talk = _Talk(carrier, offer, body, run, is_own=key is None)
     if body.stream:
         return EventStream(talk.chunks(), talk.headers)
-    answer = await until_gone(request.receive, talk.whole)
-    return answer or Response(status_code=499)  # nobody reads it
+    done = await unless(partial(gone, request.receive), talk.whole)
+    return done[0] if done else Response(status_code=499)  # nobody reads it
 
 
 class _Talk:
@@ -88,8 +90,8 @@ class _Talk:
             is_over = True
             async for data in self._last(view):
                 yield data
-        except Refusal as refusal:
-            yield _data(refusal.body)
+        except Exception as error:  # noqa: BLE001 - the edge: its head is sent, the rest says what is wrong
+            yield _data(refusals.refused(error, f"run {self._run}").body)
         finally:
             if not is_over:
                 await self._leave()
@@ -143,8 +145,10 @@ class _Talk:
                 raise Refusal(409, message, code="run_cancelled", is_final=True, run=self._run)
             case _ if view["error"]:
                 raise refusals.run_failed(view["error"], self._run)
-            case _:
+            case _ if self._carrier.is_draining:
                 raise refusals.stopping()
+            case status:
+                raise refusals.not_carried_out(status, self._run)
 
     async def _leave(self) -> None:
         """Cancel the run if nobody can come back for it."""
@@ -155,6 +159,8 @@ class _Talk:
                 await self._carrier.cancel(self._run)
             except Refusal:
                 return  # it has ended
+            except JournalError as error:  # the run is stopped all the same, or was by this
+                refusals.refused(error, f"run {self._run}")
 
     def _content(self, view: dict[str, Any]) -> str:
         if view["status"] == "paused":  # what is asked is what there is to say

@@ -27,20 +27,18 @@ class Following:
 
     def __init__(self, carrier: Carrier, run: Accepted, after: int, stopping: anyio.Event) -> None:
         self._carrier, self._run, self._after = carrier, run, after
-        self._stopping = stopping
+        self.run, self._stopping = run.id, stopping
         self._texts: deque[TextStreamed] = deque(maxlen=MOST_PIECES)
         self._heard = after
         self._news = anyio.Event()
 
     async def stream(self) -> AsyncIterator[bytes]:
         """Yield the events as they go over the wire, until the run is over or the server stops."""
-        with self._carrier.hearing(self._run.id, self._hear):
+        with self._carrier.hearing(self.run, self._hear):
             silent_s = 0.0
             while not self._stopping.is_set():
                 self._news = anyio.Event()
-                status = (
-                    await self._status()
-                )  # first: what comes after the look is for the next round
+                status = await self._status()  # first: what comes later is for the next round
                 sent = False
                 async for data in self._new():
                     sent = True
@@ -58,28 +56,30 @@ class Following:
                     await anyio.sleep(COMMIT_S)  # many come at once
 
     async def _new(self) -> AsyncIterator[bytes]:
-        run = self._run.id
         texts, self._texts = self._texts, deque(maxlen=MOST_PIECES)
-        events = await self._carrier.read(
-            partial(self._carrier.runs.events, self._run, self._after)
-        )
-        for event in events:
-            self._after = event.number
-            yield told_event(event, run)
-        for text in texts:
-            yield told_event(text, run)
+        while data := await self._carrier.read(self._next):
+            yield data
+        if texts:
+            yield b"".join(told_event(text, self.run) for text in texts)
+
+    def _next(self) -> bytes:
+        """Return the next events, some of a long run's, as they go over the wire."""
+        events = self._carrier.runs.events(self._run, self._after)
+        if events:
+            self._after = events[-1].number
+        return b"".join(told_event(event, self.run) for event in events)
 
     async def _status(self) -> str:
         """Return how the run stands; while it is still here, its last event is not written."""
-        job = self._carrier.job(self._run.id)
-        found = await self._carrier.found(self._run.id)
+        job = self._carrier.job(self.run)
+        found = await self._carrier.found(self.run)
         status = status_of(found, None if job is None else job.state)
         return "ending" if job is not None and status in ENDED else status
 
     def _patience_s(self, status: str) -> float:
         if self._heard > self._after:
             return COMMIT_S
-        return LOOK_S if status == "running" and not self._carrier.job(self._run.id) else ALIVE_S
+        return LOOK_S if status == "running" and not self._carrier.job(self.run) else ALIVE_S
 
     def _hear(self, event: Event | None) -> None:
         if isinstance(event, TextStreamed):

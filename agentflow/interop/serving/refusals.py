@@ -4,6 +4,8 @@ Owns which error has which status and words. A message never holds a traceback, 
 anything else that a flow's own code has said: that is in the journal, for those who may read it.
 """
 
+import logging
+import traceback
 from typing import Any
 
 from starlette.responses import JSONResponse
@@ -16,6 +18,7 @@ from agentflow.errors import (
     ContextLengthError,
     ExpansionError,
     InputError,
+    JournalError,
     MalformedReplyError,
     OutputError,
     RateLimitedError,
@@ -36,6 +39,7 @@ TELLING = (
     OutputError,
     RateLimitedError,
 )
+_log = logging.getLogger("agentflow.serve-flow")
 _TELLING_NAMES = frozenset(kind.__name__ for kind in TELLING)
 
 
@@ -123,6 +127,29 @@ def key_reused() -> Refusal:
 def wrong_input(error: AgentflowError, field: str) -> Refusal:
     """Return the refusal of an input that does not fit the flow."""
     return bad(field, str(getattr(error, "problem", error)), code="invalid_input")
+
+
+def refused(error: Exception, what: str) -> Refusal:
+    """Return how a client is told of an error; what it is about is for the log, without a traceback."""
+    if isinstance(error, Refusal):
+        return error
+    if isinstance(error, JournalError):
+        _log.error("%s: %s", what, error)
+        message = "the journal cannot be read or written now; the server's log says why"
+        return Refusal(503, message, code="journal_unavailable")
+    if isinstance(error, AgentflowError):
+        _log.error("%s: %s", what, error)
+    else:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        _log.error("%s: %r (%s:%s)", what, error, place.filename, place.lineno)
+    message = "the server failed here; its log says where"
+    return Refusal(500, message, code="internal_error", is_final=True)
+
+
+def not_carried_out(status: str, run: str) -> Refusal:
+    """Return the refusal to wait for a run that goes on nowhere here."""
+    message = f"the run is {status} and this server does not carry it out; start it again to go on"
+    return Refusal(409, message, code="run_not_under_way", is_final=True, run=run)
 
 
 def told(failure: Failure, run: str) -> dict[str, str]:

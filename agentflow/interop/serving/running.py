@@ -21,7 +21,7 @@ from agentflow.interop.serving.conversing import read_object, wrong
 from agentflow.interop.serving.following import Following, is_over
 from agentflow.interop.serving.keys import idempotency_key
 from agentflow.interop.serving.offers import Offer, plain
-from agentflow.interop.serving.refusals import Refusal, bad
+from agentflow.interop.serving.refusals import bad
 from agentflow.interop.serving.streaming import EventStream
 
 MOST_LISTED = 200
@@ -116,8 +116,8 @@ class Runs:
         try:
             async for data in following.stream():
                 yield data
-        except Refusal:
-            return  # the run was removed from the journal
+        except Exception as error:  # noqa: BLE001 - the edge: its head is sent; a reader comes back and is told
+            refusals.refused(error, f"events of {following.run}")
         finally:
             self._streams -= 1
 

@@ -1,18 +1,21 @@
 """Serve flows until somebody ends it.
 
 Owns the socket, which host names are ours, and what signals do: the first one ends the taking of runs and lets those that
-go on finish for a while, the second ends at once. Whatever is unfinished then is in the journal, for the next server of
-the same name to go on with.
+go on finish for a while, the second stops them. What does not let itself be stopped ends with the process. Whatever is
+unfinished then is in the journal, for the next server of the same name to go on with.
 """
 
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from typing import NoReturn, Protocol
 
 import anyio
 from starlette.types import ASGIApp
 
+from agentflow.cancelling import unless
 from agentflow.errors import JournalError
 from agentflow.http_server import KEEP_ALIVE_S, Address, UnsignalledServer, address_of, quiet_config
 from agentflow.interop.serving.accepted import AcceptedRuns
@@ -23,6 +26,7 @@ from agentflow.journal.store import Store
 from agentflow.listening import listening
 
 BACKLOG = 512
+STOP_S = 5.0  # what runs get to stop, which is to write that they did
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,15 +54,24 @@ class Begun:
     resumed: int
 
 
-def serve(
-    offers: Mapping[str, Offer], settings: ServerSettings, begun: Callable[[Begun], None]
-) -> bool:
-    """Serve until a signal; return whether everything that went on could finish.
+class Operator(Protocol):
+    """Who is told how the server stands."""
 
-    Args:
-        offers: The flows by name.
-        settings: How.
-        begun: Is told once, when the server answers.
+    def begun(self, begun: Begun) -> None:
+        """Hear that it answers."""
+
+    def finishing(self, runs: int) -> None:
+        """Hear that it takes no more runs, and waits for so many."""
+
+    def stopping(self, runs: int) -> None:
+        """Hear that it stops so many runs."""
+
+    def stuck(self, runs: int) -> NoReturn:
+        """End the process, in which so many runs do not let themselves be stopped."""
+
+
+def serve(offers: Mapping[str, Offer], settings: ServerSettings, operator: Operator) -> bool:
+    """Serve until a signal; return whether everything that went on could finish.
 
     Raises:
         ServingError: The port is taken, or the host is none of this machine.
@@ -70,7 +83,7 @@ def serve(
             problem = "a journal in memory does not outlive the server; name a file or a database"
             raise JournalError(store=store.name, problem=problem)
         with listening(settings.host, settings.port, backlog=BACKLOG, free_port="0") as listener:
-            return anyio.run(_Serving(store, offers, settings, begun).run, listener)
+            return anyio.run(_Serving(store, offers, settings, operator).run, listener)
     finally:
         store.close()
 
@@ -81,9 +94,9 @@ class _Serving:
         store: Store,
         offers: Mapping[str, Offer],
         settings: ServerSettings,
-        begun: Callable[[Begun], None],
+        operator: Operator,
     ) -> None:
-        self._settings, self._begun = settings, begun
+        self._settings, self._operator = settings, operator
         self._carrier = Carrier(
             AcceptedRuns(store, settings.name),
             offers,
@@ -101,7 +114,7 @@ class _Serving:
                 resumed = await self._go_on()
                 async with anyio.create_task_group() as group:
                     group.start_soon(server.serve, [listener])
-                    self._begun(
+                    self._operator.begun(
                         Begun(origin=address.origin, is_open=address.is_open, resumed=resumed)
                     )
                     await anext(signals)
@@ -118,19 +131,16 @@ class _Serving:
         return carrier.go_on(await carrier.read(carrier.runs.unfinished))
 
     async def _drained(self, signals: AsyncIterator[signal.Signals]) -> bool:
-        """Let the runs finish, for a while or until the second signal."""
-        is_clean: list[bool] = []
-        async with anyio.create_task_group() as group:
-
-            async def hurry() -> None:
-                await anext(signals)
-                group.cancel_scope.cancel()
-
-            group.start_soon(hurry)
-            is_clean.append(await self._carrier.drain(self._settings.drain_s))
-            group.cancel_scope.cancel()
-        await self._carrier.interrupt()
-        return is_clean == [True]
+        """Let the runs finish, for a while or until the second signal; then stop them."""
+        carrier, operator = self._carrier, self._operator
+        operator.finishing(carrier.counts["running"])
+        finishing = partial(carrier.drain, self._settings.drain_s)
+        if await unless(signals.__anext__, finishing) == (True,):
+            return True
+        operator.stopping(carrier.counts["running"])
+        if await unless(signals.__anext__, partial(carrier.interrupt, STOP_S)) != (True,):
+            operator.stuck(carrier.counts["running"])
+        return False
 
     def _application(self, listener: socket.socket) -> tuple[Address, ASGIApp]:
         address = address_of(listener, self._settings.host)

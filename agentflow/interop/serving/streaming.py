@@ -4,16 +4,16 @@ Owns the bytes around a stream, and that whatever makes it ends when its reader 
 silent stream alive; readers skip it.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from typing import TypeVar
+from functools import partial
 
 from starlette.types import Receive, Scope, Send
 
 from agentflow.cancelling import unless
+from agentflow.guarding import gone
 
 HEADERS = {"content-type": "text/event-stream; charset=utf-8", "x-accel-buffering": "no"}
-T = TypeVar("T")
 
 
 class EventStream:
@@ -29,26 +29,10 @@ class EventStream:
         pairs = [(name.encode(), value.encode()) for name, value in self._headers.items()]
         await send({"type": "http.response.start", "status": 200, "headers": pairs})
 
-        async def sent() -> bool:
+        async def sent() -> None:
             async with aclosing(self._events) as events:
                 async for data in events:
                     await send({"type": "http.response.body", "body": data, "more_body": True})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
-            return True
 
-        await until_gone(receive, sent)
-
-
-async def until_gone(receive: Receive, work: Callable[[], Awaitable[T]]) -> T | None:
-    """Do `work`, but cancel it when the client goes away: then return None.
-
-    Raises:
-        Exception: What `work` raised.
-    """
-
-    async def gone() -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-
-    done = await unless(gone, work)
-    return done[0] if done else None
+        await unless(partial(gone, receive), sent)

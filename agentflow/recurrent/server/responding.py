@@ -122,7 +122,7 @@ class Responding:
         self._sequence = 0
         self._output = Output(has_logprobs=False)
         self.response: dict[str, Any] = {
-            "id": f"resp_{secrets.token_hex(16)}",
+            "id": f"resp_{service.mark}{secrets.token_hex(16)}",
             "object": "response",
             "created_at": int(time.time()),
             "status": "in_progress",

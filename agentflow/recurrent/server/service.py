@@ -29,10 +29,13 @@ PREPARERS = 1  # tokenizers and grammars are not made for more at once
 
 
 class Service:
-    """The engine as requests see it; without one it is loading."""
+    """The engine as requests see it; without one it is loading.
 
-    def __init__(self, name: str, engine: Engine | None = None) -> None:
-        self.name = name
+    `mark` stands in the ids of its responses, where one of several servers must be found again.
+    """
+
+    def __init__(self, name: str, engine: Engine | None = None, *, mark: str = "") -> None:
+        self.name, self.mark = name, mark
         self.created = int(time.time())
         self.metrics = Metrics()
         self.own = OwnReplies()

@@ -7,13 +7,14 @@ load the model and to hear signals.
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from types import FrameType
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from agentflow.http_server import KEEP_ALIVE_S, address_of, quiet_config
 from agentflow.listening import ServingError, listening
@@ -56,9 +57,14 @@ class Serving:
 
 @contextmanager
 def serving(
-    service: Service, *, host: str, port: int, api_key: str | None = None
+    service: Service,
+    *,
+    host: str,
+    port: int,
+    api_key: str | None = None,
+    make: Callable[..., ASGIApp] = application,
 ) -> Iterator[Serving]:
-    """Serve until the block ends; port 0 is any that is free.
+    """Serve until the block ends; port 0 is any that is free. `make` is asked as `application` is.
 
     Raises:
         ServingError: The port is taken, the host is none of this machine, or others could come in without a key.
@@ -70,7 +76,7 @@ def serving(
                 "other machines could use the model without a key; name one with --api-key-env"
             )
             raise ServingError(host=host, port=port, problem=problem)
-        app = application(service, api_key=api_key, names=address.names)
+        app = make(service, api_key=api_key, names=address.names)
         server = uvicorn.Server(quiet_config(app, keep_alive_s=KEEP_ALIVE_S))
         news: SimpleQueue[str] = SimpleQueue()
 

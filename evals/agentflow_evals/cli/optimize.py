@@ -1,8 +1,6 @@
 """`agentflow optimize`: search for a better planner, measure what was found, write it down."""
 
-import io
 import sys
-from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -119,7 +117,10 @@ def optimize(target: str | None, run: str | None, **given: Any) -> None:
         job = _job(target, given)
     except AgentflowError as error:
         _fail(error, EXIT_USAGE)
-    sys.exit(_carried_out(job, given))
+    code = carry_out(job, quiet=given["quiet"], as_json=False, view=given["view"])
+    if code and output is not None:
+        click.echo(f"when it is done: agentflow optimize --from {job.run} -o {output}", err=True)
+    sys.exit(code)
 
 
 def _fail(error: AgentflowError, code: int) -> NoReturn:
@@ -127,15 +128,7 @@ def _fail(error: AgentflowError, code: int) -> NoReturn:
     sys.exit(code)
 
 
-class _Kept:
-    """A job whose result is kept as well as told."""
-
-    def __init__(self, job: Job) -> None:
-        self.job = job
-        self.record: RunRecord | None = None
-
-
-def _job(target: str | None, given: dict[str, Any]) -> _Kept:
+def _job(target: str | None, given: dict[str, Any]) -> Job:
     name = given["by"] or SEARCHES.get(given["search"] or "")
     if target is None or name is None or (given["by"] and given["search"]):
         raise click.UsageError(
@@ -150,43 +143,34 @@ def _job(target: str | None, given: dict[str, Any]) -> _Kept:
         f"{name} on {found.task.inputs[OF]}: {sizes[0]} to learn from, {sizes[1]} to choose by, "
         f"{sizes[2]} held out; model {found.model}"
     )
-    return _kept(found, Named(name=name, options=_options(name, found, given)), announcement, given)
+    return _search(
+        found, Named(name=name, options=_options(name, found, given)), announcement, given
+    )
 
 
-def _kept(found: Given, search: Named, announcement: str, given: dict[str, Any]) -> _Kept:
+def _search(found: Given, search: Named, announcement: str, given: dict[str, Any]) -> Job:
     run_id = new_run_id()
 
     async def start(runner: Runner) -> RunResult[Any]:
-        result = await runner.run_as(run_id, solve_task, found.task, search, ())
-        kept.record = result.record
-        return result
+        return await runner.run_as(run_id, solve_task, found.task, search, ())
 
-    kept = _Kept(
-        Job(
-            run=run_id,
-            announcement=announcement,
-            start=start,
-            model=found.model,
-            tools=found.tools,
-            budget=below_root(budget_of(given["budget"], "--budget", LIMITS)),
-            journal=found.journal,
-        )
-    )
-    return kept
-
-
-def _carried_out(kept: _Kept, given: dict[str, Any]) -> int:
-    job, output = kept.job, given["output"]
-    with redirect_stdout(io.StringIO()):  # the answer as data; told below for people
-        code = carry_out(job, quiet=given["quiet"], as_json=False, view=given["view"])
-    if kept.record is not None:
+    def report(result: RunResult[Any]) -> int:
         try:
-            _deliver(kept.record, output, force=given["force"])
+            _deliver(result.record, given["output"], force=given["force"])
         except AgentflowError as error:
             _fail(error, EXIT_FAILED)
-    elif output is not None:
-        click.echo(f"when it is done: agentflow optimize --from {job.run} -o {output}", err=True)
-    return code
+        return 0
+
+    return Job(
+        run=run_id,
+        announcement=announcement,
+        start=start,
+        model=found.model,
+        tools=found.tools,
+        budget=below_root(budget_of(given["budget"], "--budget", LIMITS)),
+        journal=found.journal,
+        report=report,
+    )
 
 
 def _deliver(record: RunRecord, output: Path | None, *, force: bool) -> None:

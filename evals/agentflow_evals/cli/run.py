@@ -12,6 +12,7 @@ from rich.console import Console
 
 from agentflow.budget import Budget
 from agentflow.cli.exits import EXIT_BUDGET, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE
+from agentflow.cli.placing import on_option
 from agentflow.cli.stopping import until_stopped
 from agentflow.cli.words import clean
 from agentflow.errors import AgentflowError, BudgetExceededError
@@ -88,6 +89,7 @@ OF_A_SAMPLE = tuple(Budget.model_fields)
 @click.option("--resume", metavar="ID", help="Go on with an evaluation: its id, or last.")
 @click.option("--accept-changes", is_flag=True, help="Go on although planners have changed.")
 @click.option("--journal", "-j", help="Journal file or database URL.", envvar="AGENTFLOW_JOURNAL")
+@on_option
 @click.option("--quiet", "-q", is_flag=True, help="Print the table and nothing else.")
 def run(suite: str | None, resume: str | None, **given: Any) -> None:
     """Run every sample of SUITE under every planner and model, and print the table.
@@ -224,6 +226,7 @@ def _evaluator(given: dict[str, Any], hear: Callable[[Any], None]) -> Evaluator:
         at_once=given["at_once"],
         labels=surroundings(),
         hear=hear,
+        on=given["on"],
     )
 
 

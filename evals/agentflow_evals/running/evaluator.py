@@ -4,8 +4,8 @@ Owns what an evaluation runs under and how one is found in a journal.
 """
 
 import itertools
-from collections.abc import Coroutine, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from agentflow_evals.record import Evaluation
 from agentflow_evals.running.evaluation import BENCH, Bench, Hear, evaluation
 from agentflow_evals.running.laboratory import Laboratory, run_of
 from agentflow_evals.running.reading import plan_of, read_evaluation, recorded
+from agentflow_evals.running.shipped import shipped
 from agentflow_evals.suite import Sample
 
 AT_ONCE = 16  # cells under way where no model sets a limit
@@ -37,7 +38,8 @@ class Evaluator:
     whole evaluation may spend, tokens and dollars, instead of what its plan says. `models` are open models to use, by what `str(spec)` says.
     `at_once` is how many cells are under way; None follows the models' own limits. `labels` are written
     down with the evaluation (the machine, the command). `hear` is told of every outcome, also of those
-    that a resume found done.
+    that a resume found done. `on` is the cluster whose nodes carry the runs out, `ray` or `ray://HOST:PORT`; None
+    is this process, and for a resume, where the evaluation ran before.
     """
 
     journal: str | Path | None = None
@@ -46,6 +48,7 @@ class Evaluator:
     at_once: int | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     hear: Hear = field(default=lambda _outcome: None)
+    on: str | None = None
 
     async def run(self, plan: EvaluationPlan, suite: OpenSuite, run: str = "") -> Evaluation:
         """Run an evaluation to its end, under the id `run` if one is given.
@@ -55,12 +58,14 @@ class Evaluator:
         Raises:
             EvaluationError: Nothing can be judged; what was is in the journal.
             BudgetExceededError: The spending limit is reached; the same.
+            JournalError: It cannot be written, or not by the nodes of a cluster.
+            ClusterError, NodeRefusedError: No node can be used.
         """
         name = run or new_run_id()
-        async with Resources(self.models) as resources:
-            laboratory = self._laboratory(name, plan, suite, resources)
+        within = Ledger(self.spending or plan.spending)
+        async with self._laboratory(name, plan, suite, within, self.on) as laboratory:
             with self._lent(laboratory):
-                await _through(self._runner(self.labels).run_as(name, evaluation, plan))
+                await _through(self._runner(self.labels, self.on).run_as(name, evaluation, plan))
         return read_evaluation(self.journal, name)
 
     async def resume(self, run: str, *, accept_changes: bool = False) -> Evaluation:
@@ -73,19 +78,20 @@ class Evaluator:
         record = recorded(self.journal, run)
         plan = plan_of(record)
         suite = open_suite(plan.suite.name, plan.suite.options)
-        async with Resources(self.models) as resources:
-            laboratory = self._laboratory(record.id, plan, suite, resources)
+        on = self.on or record.settings.get("on")
+        within = Ledger(self.spending or plan.spending)
+        within.carry_over(*self._spent(record.id, plan))
+        async with self._laboratory(record.id, plan, suite, within, on) as laboratory:
             laboratory.goes_on, laboratory.accept_changes = True, accept_changes
-            laboratory.within.carry_over(*self._spent(record.id, plan))
             with self._lent(laboratory):
-                runner = self._runner(record.settings.get("labels", self.labels))
+                runner = self._runner(record.settings.get("labels", self.labels), on)
                 work = runner.resume(evaluation, record.id, accept_changes=accept_changes)
                 await _through(work)
         return read_evaluation(self.journal, record.id)
 
-    def _runner(self, labels: Mapping[str, str]) -> Runner:
+    def _runner(self, labels: Mapping[str, str], on: str | None) -> Runner:
         # What came of a cell stands in the cell's own run: the evaluation's record of it may trail.
-        return Runner(journal=self.journal, labels=labels, durability="behind")
+        return Runner(journal=self.journal, labels=labels, durability="behind", on=on)
 
     def _spent(self, run: str, plan: EvaluationPlan) -> tuple[Usage, float]:
         """Return what the runs of an evaluation have used so far, those that were given up among them."""
@@ -99,18 +105,30 @@ class Evaluator:
                 tokens, usd = tokens + head.tokens, usd + (head.cost_usd or 0.0)
         return Usage(output_tokens=tokens), usd
 
-    def _laboratory(
-        self, run: str, plan: EvaluationPlan, suite: OpenSuite, resources: Resources
-    ) -> Laboratory:
-        return Laboratory(
-            evaluation=run,
-            plan=plan,
-            samples={sample.id: sample for sample in chosen(plan, suite)},
-            journal=self.journal,
-            resources=resources,
-            within=Ledger(self.spending or plan.spending),
-            at_once=self.at_once or _at_once(plan, resources),
-        )
+    @asynccontextmanager
+    async def _laboratory(
+        self,
+        run: str,
+        plan: EvaluationPlan,
+        suite: OpenSuite,
+        within: Ledger,
+        on: str | None,
+    ) -> AsyncIterator[Laboratory]:
+        async with Resources(self.models) as resources:
+            here = Laboratory(
+                evaluation=run,
+                plan=plan,
+                samples={sample.id: sample for sample in chosen(plan, suite)},
+                journal=self.journal,
+                resources=resources,
+                within=within,
+                at_once=self.at_once or _at_once(plan, resources),
+            )
+            if on is None:
+                yield here
+            else:
+                async with shipped(here, on, is_free=self.at_once is None) as there:
+                    yield there
 
     @contextmanager
     def _lent(self, laboratory: Laboratory) -> Iterator[None]:

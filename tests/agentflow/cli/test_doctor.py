@@ -16,7 +16,13 @@ from agentflow import Runner, flow
 from agentflow.cli.exits import EXIT_FAILED
 from agentflow.doctor import Finding, is_well
 from agentflow.doctor.machine import journal_findings
-from agentflow.doctor.models import HOSTED, embedded_finding, hosted_finding, key_findings
+from agentflow.doctor.models import (
+    HOSTED,
+    embedded_finding,
+    hosted_finding,
+    key_findings,
+    local_findings,
+)
 from agentflow.doctor.packages import extras_of, is_older
 from agentflow.journal import tables
 from tests.wire import WireServer
@@ -101,6 +107,20 @@ def test_a_key_with_a_line_end_is_wrong() -> None:
     assert SECRET not in repr(found)
 
 
+@pytest.mark.parametrize("key", ["sk one", "sk\none", "schlüssel"])
+def test_a_key_that_cannot_be_sent_is_wrong_and_not_sent(key: str) -> None:
+    assert key_findings({"OPENAI_API_KEY": key})[0].status == "wrong"
+    with WireServer([]) as server:
+        given = {"OPENAI_API_KEY": key, "OPENAI_BASE_URL": server.openai_url}
+        found = hosted_finding(HOSTED[0], given)
+    assert (found.status, found.told) == ("ok", f"{server.openai_url.removesuffix('/v1')} answers")
+
+
+def test_a_server_on_this_machine_is_named_and_its_address_told() -> None:
+    (found,) = local_findings({}, [("Ollama", "http://127.0.0.1:9/v1")])
+    assert (found.name, found.told) == ("Ollama", "http://127.0.0.1:9: Connection refused")
+
+
 def test_cut_weights_are_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AGENTFLOW_MODELS", str(tmp_path))
     assert embedded_finding().status == "missing"
@@ -132,6 +152,22 @@ def set_version(journal: str, version: str) -> str:
         (before,) = connection.execute(f"SELECT value FROM {name} WHERE name = 'schema'").fetchone()
         connection.execute(f"UPDATE {name} SET value = ? WHERE name = 'schema'", (version,))
     return str(before)
+
+
+def test_a_journal_that_cannot_be_written_is_wrong(journal: str) -> None:
+    bubblewrap = shutil.which("bwrap")
+    if bubblewrap is None:
+        pytest.skip("bubblewrap makes a folder read-only, also for root")
+    Runner(journal=journal).run(nothing)
+    folder = str(Path(journal).parent)
+    words = [bubblewrap, "--bind", "/", "/", "--dev", "/dev", "--ro-bind", folder, folder]
+    look = "import sys; from agentflow.doctor.machine import journal_findings as f; print(f(sys.argv[1])[0])"
+    done = subprocess.run(
+        [*words, sys.executable, "-c", look, journal], capture_output=True, text=True, check=True
+    )
+    assert "status='wrong'" in done.stdout
+    assert "cannot be written" in done.stdout
+    assert "restore" not in done.stdout, "nothing is lost"
 
 
 def test_what_is_no_journal_is_wrong(tmp_path: Path) -> None:

@@ -27,9 +27,14 @@ def cluster() -> Iterator[Any]:
         root = str(Path(__file__).parents[3])
         patch.setenv("PYTHONPATH", os.pathsep.join([root, os.environ.get("PYTHONPATH", "")]))
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv(
+            "RAY_worker_niceness", "0"
+        )  # or whatever else is busy here keeps nodes waiting
         from ray.cluster_utils import Cluster
 
-        started: Any = Cluster(initialize_head=True, head_node_args={"include_dashboard": False, **NODE})
+        started: Any = Cluster(
+            initialize_head=True, head_node_args={"include_dashboard": False, **NODE}
+        )
         started.add_node(**NODE)
         yield started
         started.shutdown()

@@ -26,7 +26,7 @@ from agentflow import (
     run_program,
     tool,
 )
-from agentflow.errors import JournalError
+from agentflow.errors import AgentflowError, JournalError
 
 HALVES = """
 middle = (low + high) // 2
@@ -78,6 +78,122 @@ def endless(mark: str) -> str:
     Path(mark).write_text(str(os.getpid()))
     while True:
         time.sleep(0.01)
+
+
+@tool(remote=True)
+def short(number: int, does: str = "", mark: str = "") -> list[int]:
+    """Return the number and the process that this runs in, or do something else instead."""
+    if mark:
+        Path(mark).write_text(str(os.getpid()))
+    if does == "dies":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if does == "exits":
+        sys.exit(number)
+    if does == "raises":
+        raise ValueError(str(number))
+    while does == "stays" or (does == "waits" and Path(mark).exists()):
+        time.sleep(0.01)
+    return [number, os.getpid()]
+
+
+@tool(remote=True)
+async def listening(mark: str) -> int:
+    """Leave a file, wait to be cancelled, and take the file away again."""
+    Path(mark).write_text(str(os.getpid()))
+    try:
+        await anyio.sleep_forever()
+    finally:
+        Path(mark).unlink()
+    return 0
+
+
+@tool(remote=True)
+async def deaf(mark: str) -> int:
+    """Block the event loop until the file is gone."""
+    Path(mark).write_text("")
+    while Path(mark).exists():
+        time.sleep(0.01)  # which is what a tool should not do
+    return 0
+
+
+@tool(remote=True)
+def long_text(size: int) -> str:
+    """Return much."""
+    return "x" * size
+
+
+async def begun(mark: str) -> str:
+    """Wait until a tool has left its file, and return what is in it."""
+    while not Path(mark).exists() or not Path(mark).read_text():
+        await anyio.sleep(0.01)
+    return Path(mark).read_text()
+
+
+@flow
+async def together(count: int, odd: int = -1, does: str = "") -> list[Any]:
+    """Call a short tool several times at once, and do something else with one of them."""
+
+    async def one(number: int) -> Any:
+        try:
+            return await short(number, does if number == odd else "")
+        except AgentflowError as error:
+            return type(error).__name__
+
+    return await parallel(one(number) for number in range(count))
+
+
+@flow
+async def one_is_cancelled(count: int, mark: str) -> list[Any]:
+    """Call a short tool several times at once, one of which never ends and is cancelled."""
+    await short(0)
+
+    async def odd() -> Any:
+        async with anyio.create_task_group() as group:
+            group.start_soon(short, -1, "stays", mark)
+            pid = await begun(mark)
+            group.cancel_scope.cancel()
+        return int(pid)
+
+    others = [short(number) for number in range(count)]
+    return await parallel([*others[: count // 2], odd(), *others[count // 2 :]])
+
+
+@flow
+async def interrupted(mark: str) -> list[int]:
+    """Cancel a tool that listens, then call others; return its process and theirs."""
+    async with anyio.create_task_group() as group:
+        group.start_soon(listening, mark)
+        pid = int(await begun(mark))
+        group.cancel_scope.cancel()
+    return [pid, *[seen[1] for seen in await parallel(short(number) for number in range(40))]]
+
+
+@flow
+async def never_begun(folder: str, places: int) -> list[str]:
+    """Keep every place busy, cancel what waits, then let go; return the marks that are there."""
+    marks = [f"{folder}/busy{number}" for number in range(places)]
+
+    async def busy(mark: str) -> None:
+        await short(0, "waits", mark)
+
+    async with anyio.create_task_group() as group:
+        for mark in marks:
+            group.start_soon(busy, mark)
+        await begun(marks[0])
+        async with anyio.create_task_group() as waiting:
+            for number in range(3):
+                waiting.start_soon(short, number, "", f"{folder}/late{number}")
+            await anyio.lowlevel.checkpoint()
+            waiting.cancel_scope.cancel()
+        left = set(marks)
+        while left:
+            for mark in list(left):
+                if Path(mark).exists():
+                    Path(mark).unlink()
+                    left.discard(mark)
+            await anyio.sleep(0.01)
+    await short(0)
+    return sorted(path.name for path in Path(folder).iterdir())
 
 
 @flow

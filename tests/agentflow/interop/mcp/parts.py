@@ -1,7 +1,10 @@
 """What the tests of this room share: servers of their own, and runs that call their tools."""
 
 import json
+import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,9 @@ from agentflow import AgentflowError, flow, tools_in_reach
 from agentflow.interop.mcp import Mcp, McpEnvironment
 
 BAD = str(Path(__file__).with_name("bad_server.py"))
+TOKEN = "a-token-of-the-test"
+FLOWS = str(Path(__file__).with_name("served_flows.py"))
+RUN = "agentflow/run"
 
 
 def bad(calls: Path, *modes: str, **options: Any) -> McpEnvironment:
@@ -21,6 +27,25 @@ def called(calls: Path) -> list[str]:
     """Return the names of the tools that were called, in order."""
     lines = calls.read_text().splitlines() if calls.exists() else []
     return [json.loads(line)[0] for line in lines]
+
+
+def serving(journal: str, *more: str) -> list[str]:
+    """Return the command that serves the flows of these tests."""
+    program = "from agentflow.cli.mcp import mcp; mcp()"
+    return [sys.executable, "-c", program, "serve", FLOWS, "--journal", journal, *more]
+
+
+@contextmanager
+def started(script: str, *words: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+    """Start a server that prints its address; give both, and end it."""
+    command = [sys.executable, str(Path(__file__).with_name(script)), *words]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield process, process.stdout.readline().strip()
+    finally:
+        process.kill()
+        process.communicate(timeout=30)
 
 
 @flow

@@ -3,8 +3,7 @@
 import os
 import signal
 import subprocess
-import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -15,34 +14,12 @@ import pytest
 
 from agentflow import Journal, Runner
 from agentflow.interop.mcp import mcp_tools
-from tests.agentflow.interop.mcp.parts import one_call
+from tests.agentflow.interop.mcp.parts import RUN, TOKEN, one_call, serving
 
 pytest.importorskip("mcp", reason="the extra `mcp` is not installed")
 pytestmark = pytest.mark.anyio
 
-TOKEN = "a-token-of-the-test"
-FLOWS = str(Path(__file__).with_name("served_flows.py"))
-RUN = "agentflow/run"
 Open = Callable[[], AbstractAsyncContextManager[Any]]
-
-
-def command(journal: str, *more: str) -> list[str]:
-    program = "from agentflow.cli.mcp import mcp; mcp()"
-    return [sys.executable, "-c", program, "serve", FLOWS, "--journal", journal, *more]
-
-
-@pytest.fixture
-def address(journal: str) -> Iterator[str]:
-    """The address of a server that is reached by HTTP."""
-    words = command(journal, "--http", "0", "--token-env", "TEST_MCP_TOKEN")
-    environment = {**os.environ, "TEST_MCP_TOKEN": TOKEN}
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment)
-    try:
-        assert process.stdout is not None
-        yield process.stdout.readline().strip()
-    finally:
-        process.terminate()
-        process.communicate(timeout=30)
 
 
 @pytest.fixture(params=["pipes", "http"])
@@ -53,7 +30,7 @@ def connect(request: pytest.FixtureRequest, journal: str) -> Open:
     if request.param == "http":
         found: str = request.getfixturevalue("address")
         return lambda: by_http(found, TOKEN)
-    first, *rest = command(journal)
+    first, *rest = serving(journal)
     server = StdioServerParameters(command=first, args=rest, env=dict(os.environ))
     return lambda: Client(server)
 
@@ -168,7 +145,7 @@ async def test_a_retry_after_a_crash_goes_on_with_the_same_run(
 
     marks = tmp_path / "marks"
     arguments = {"marks": str(marks), "idempotency_key": "k"}
-    first, *rest = command(journal)
+    first, *rest = serving(journal)
     server = StdioServerParameters(command=first, args=rest, env=dict(os.environ))
     async with Client(server) as client:
         with pytest.raises(MCPError):
@@ -207,6 +184,8 @@ async def test_only_requests_with_the_token_from_here_are_let_in(address: str) -
             sent = {"Content-Type": "application/json", **headers}
             answer = await http.post(address, content=b"{}", headers=sent)
             assert answer.status_code == expected, headers
+            assert answer.json()["id"] is None
+            assert answer.json()["error"]["message"]
 
 
 async def test_our_own_client_and_server_understand_each_other(
@@ -224,7 +203,7 @@ async def test_our_own_client_and_server_understand_each_other(
 @pytest.mark.parametrize("more", [(), ("--http", "0")], ids=["pipes", "http"])
 def test_a_signal_ends_the_server_in_good_order(journal: str, more: tuple[str, ...]) -> None:
     pipe = subprocess.PIPE
-    words = command(journal, *more)
+    words = serving(journal, *more)
     process = subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
     assert process.stdin is not None
     assert process.stdout is not None
@@ -239,7 +218,7 @@ def test_a_signal_ends_the_server_in_good_order(journal: str, more: tuple[str, .
 
 async def test_runs_under_way_are_interrupted_with_the_server(journal: str, tmp_path: Path) -> None:
     began = tmp_path / "began"
-    words = command(journal, "--http", "0", "--token-env", "TEST_MCP_TOKEN")
+    words = serving(journal, "--http", "0", "--token-env", "TEST_MCP_TOKEN")
     given = {**os.environ, "TEST_MCP_TOKEN": TOKEN}
     process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=given)
     assert process.stdout is not None

@@ -3,6 +3,7 @@
 What they did is in files there: a line for each call that must not be repeated. What waits, waits for a file.
 """
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -121,3 +122,28 @@ async def busy() -> int:
         return await ask("How many?", output=int)
 
     return sum(await parallel([asked(), slow()]))
+
+
+@flow
+async def gives_up(text: str) -> str:
+    """Cancel itself, as a library does that loses its connection."""
+    raise asyncio.CancelledError(text)
+
+
+@flow
+async def quits(text: str) -> str:
+    raise KeyboardInterrupt(text)
+
+
+@tool
+def hold() -> None:
+    """Take a thread and keep it."""
+    did("hold")
+    while not Path("gate").exists():
+        pass
+
+
+@flow
+async def holds() -> str:
+    await hold()
+    return "let go"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from agentflow import Runner, flow
+from agentflow import Runner, flow, parallel, tool
 from agentflow.errors import JournalError
 from agentflow.interop.serving.accepted import AcceptedRuns, digest
 from agentflow.journal.journal import Journal
@@ -97,3 +97,37 @@ def test_a_label_in_a_text_is_no_label(store: Store, any_journal: str) -> None:
     runs.accept("c" * 18, settings, double, {"number": 1})
     assert runs.find("c" * 18) is None
     assert runs.page(9, None) == []
+
+
+@tool
+def shout(text: str) -> str:
+    return text.upper()
+
+
+@flow
+async def nested(count: int) -> int:
+    """Take many short steps within one long step."""
+
+    async def short(number: int) -> str:
+        return await shout(str(number) * 2000)
+
+    await parallel([short(number) for number in range(count)])
+    return count
+
+
+@pytest.mark.parametrize("most", [1, 2, 7, 1000])
+def test_events_are_read_some_at_a_time_without_a_gap(
+    store: Store, any_journal: str, most: int
+) -> None:
+    runs = AcceptedRuns(store, "flows")
+    labels = runs.labels("nested", "request")
+    done = Runner(journal=any_journal, labels=labels).run(nested, 40)
+    found = runs.find(done.id)
+    assert found is not None
+    numbers: list[int] = []
+    while events := runs.events(found, numbers[-1] if numbers else 0, most):
+        numbers += [event.number for event in events]
+        # A row may be a whole step, whose beginning is far from its end.
+        assert len(events) <= max(2 * most, 90)
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert len(numbers) == 2 * 41 + 2

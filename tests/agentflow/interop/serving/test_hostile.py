@@ -1,8 +1,11 @@
 """Whatever is sent, the server stands, and tells nothing that is nobody's business."""
 
+import json
 import socket
+import sqlite3
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import httpx2
 import pytest
@@ -152,3 +155,61 @@ def test_clients_that_vanish_by_the_hundred_leave_no_run_behind(serve: Serve) ->
         pass
     runs = site.http.get("/runs?limit=200").json()["data"]
     assert Counter(run["status"] for run in runs) == {"cancelled": 150}
+
+
+@pytest.mark.parametrize("flow", ["gives_up", "quits"])
+def test_a_flow_that_ends_itself_ends_nobody_else(serve: Serve, flow: str) -> None:
+    site = serve(flow, "gated")
+    other = site.start("gated", {"text": "a"})["id"]
+    site.wait_done("first a")
+    body = {"model": flow, "messages": [{"role": "user", "content": "hunter2"}]}
+    reply = site.http.post("/v1/chat/completions", json=body)
+    assert (reply.status_code, reply.json()["error"]["code"]) == (500, "run_failed")
+    run = site.start(flow, {"text": "hunter2"})["id"]
+    assert site.wait(run, "interrupted")["error"]["type"] in ("CancelledError", "KeyboardInterrupt")
+    site.open_gate()
+    assert site.wait(other)["status"] == "succeeded"
+    assert "hunter2" not in "".join(site.told)
+
+
+def test_a_stream_whose_journal_fails_ends_with_an_error(serve: Serve) -> None:
+    site = serve("gated")
+    body = {"model": "gated", "messages": [{"role": "user", "content": "a"}], "stream": True}
+    with site.http.stream("POST", "/v1/chat/completions", json=body) as stream:
+        lines = stream.iter_lines()
+        next(lines)
+        site.wait_done("first a")
+        with closing(sqlite3.connect(site.folder / "journal.db")) as journal:
+            journal.execute("ALTER TABLE runs RENAME TO lost")
+        site.open_gate()
+        errors = [line for line in lines if "error" in line]
+    assert json.loads(errors[-1].removeprefix("data: "))["error"]["code"] == "journal_unavailable"
+    assert site.http.get("/health").status_code == 200
+    assert "Traceback" not in "".join(site.told)
+
+
+def test_what_another_process_carries_out_is_not_said_to_be_cancelled(serve: Serve) -> None:
+    site = serve("gated")
+    run = site.start("gated", {"text": "a"})["id"]
+    site.wait_done("first a")
+    other = serve("gated")  # of the same name, which is wrong
+    reply = other.http.post(f"/runs/{run}/cancel")
+    assert (reply.status_code, reply.json()["error"]["code"]) == (409, "run_elsewhere")
+    assert site.run(run)["status"] == "running"
+    assert site.http.post(f"/runs/{run}/cancel").json()["status"] == "cancelled"
+
+
+def test_a_wrong_method_is_called_so(serve: Serve) -> None:
+    reply = serve("echo").http.delete("/runs")
+    assert (reply.status_code, reply.json()["error"]["code"]) == (405, "method_not_allowed")
+
+
+def test_a_chat_is_not_kept_waiting_for_a_run_that_goes_on_nowhere(serve: Serve) -> None:
+    site = serve("gated")
+    site.start("gated", {"text": "a"}, "k")
+    site.wait_done("first a")
+    site.kill()
+    site = serve("gated", "--no-resume-unfinished")
+    body = {"model": "gated", "messages": [{"role": "user", "content": "a"}]}
+    reply = site.http.post("/v1/chat/completions", json=body, headers={"idempotency-key": "k"})
+    assert (reply.status_code, reply.json()["error"]["code"]) == (409, "run_not_under_way")

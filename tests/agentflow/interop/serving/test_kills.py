@@ -157,3 +157,18 @@ def test_a_second_signal_does_not_wait(serve: Serve) -> None:
     assert site.stop() == 130
     with Journal(site.folder / "journal.db") as journal:
         assert journal.head(run).status == "interrupted"
+
+
+def test_what_does_not_let_itself_be_stopped_ends_with_the_process(serve: Serve) -> None:
+    site = serve("holds", "--drain=1000")
+    run = site.start("holds")["id"]
+    site.wait_done("hold")
+    for told in ("ending; giving 1 run", "stopping 1 run"):
+        site.process.send_signal(signal.SIGTERM)
+        while told not in "".join(site.told):
+            site.http.get("/health")
+    assert site.stop() == 130
+    assert "1 run did not stop" in "".join(site.told)
+    site.open_gate()
+    site = serve("holds")
+    assert site.wait(run)["answer"] == "let go"
