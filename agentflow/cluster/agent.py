@@ -6,10 +6,10 @@ and may die at any moment. Knows neither the run nor the journal nor the cluster
 
 from typing import Any
 
+from agentflow.cluster.fitting import misfit
 from agentflow.cluster.wire import (
     Answer,
     answered,
-    misfit,
     read_turn,
     write_end,
     write_issued,
@@ -33,7 +33,7 @@ class NodeAgent:
         """Open the sandbox and the jails, which prove that they confine; return problem and remedy.
 
         Args:
-            expected: What the run has and this node must have, see `wire.fitting`.
+            expected: What the run has and this node must have, see `fitting`.
             at_once: How many pieces of work to do side by side.
         """
         different = misfit(expected)

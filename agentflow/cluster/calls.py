@@ -16,8 +16,9 @@ import anyio
 
 from agentflow.cluster.asking import STOP_S, LostError, failed, losses
 from agentflow.cluster.connection import ray
+from agentflow.cluster.fitting import fitting
 from agentflow.cluster.nodes import Node, Nodes, Worker
-from agentflow.cluster.wire import Answer, fitting
+from agentflow.cluster.wire import Answer
 from agentflow.cluster.worker import BATCH_BYTES, BATCH_S, HOLD_S, Part
 from agentflow.placement import RemoteCall
 

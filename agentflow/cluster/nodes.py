@@ -17,7 +17,7 @@ import anyio.to_thread
 
 from agentflow.cluster.agent import NodeAgent
 from agentflow.cluster.connection import ray
-from agentflow.cluster.wire import fitting
+from agentflow.cluster.fitting import fitting
 from agentflow.cluster.worker import ToolWorker, call_tool
 from agentflow.errors import ClusterError, NodeRefusedError
 

@@ -16,10 +16,10 @@ from agentflow.cancelling import uncancelled
 from agentflow.cluster.asking import LostError, asked, losses
 from agentflow.cluster.calls import Calls
 from agentflow.cluster.connection import join, leave, ray
+from agentflow.cluster.fitting import fitting
 from agentflow.cluster.nodes import Node, Nodes
 from agentflow.cluster.wire import (
     Answer,
-    fitting,
     read_end,
     read_issued,
     write_turn,

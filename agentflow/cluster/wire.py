@@ -1,19 +1,13 @@
-"""What crosses between a run and its nodes, and what a node must have in common with it.
+"""What crosses between a run and its nodes.
 
 Owns the form: an answer is data or a failure as data. Values of programs cross as JSON, so that no object of
 theirs is ever rebuilt by name.
 """
 
-import hashlib
-import platform
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from functools import cache
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
-import agentflow
 from agentflow.data import from_json, to_json
 from agentflow.errors import AgentflowError, ProgramError, rebuild
 from agentflow.sandbox.execution import crossing
@@ -52,29 +46,6 @@ async def answered(work: Callable[[], Awaitable[Any]]) -> Answer:
         return Answer(content=await work())
     except AgentflowError as error:
         return Answer(name=type(error).__name__, message=str(error), facts=error.facts)
-
-
-@cache
-def fitting() -> dict[str, str]:
-    """Return what has to be the same on every node: paused programs and code go from one to another."""
-    digest, root = hashlib.blake2b(digest_size=8), Path(agentflow.__file__).parent
-    for file in sorted(root.rglob("*.py")):
-        digest.update(file.read_bytes())
-    return {
-        "Python": ".".join(platform.python_version_tuple()[:2]),
-        "agentflow": f"{version('agentflow')} ({digest.hexdigest()})",
-        "pydantic-monty": version("pydantic-monty"),
-    }
-
-
-def misfit(expected: dict[str, str]) -> str:
-    """Return in words where this process differs from what is expected; empty if it does not."""
-    here = fitting()
-    return ", ".join(
-        f"{name} {here[name]} where the run has {wanted}"
-        for name, wanted in expected.items()
-        if here.get(name) != wanted
-    )
 
 
 def write_turn(turn: Turn) -> Turn:

@@ -16,7 +16,8 @@ from typing import Any
 
 import anyio
 
-from agentflow.cluster.wire import Answer, answered, misfit
+from agentflow.cluster.fitting import misfit
+from agentflow.cluster.wire import Answer, answered
 from agentflow.errors import ClusterError
 from agentflow.placement import RemoteCall
 from agentflow.tools import Tool

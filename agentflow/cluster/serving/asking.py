@@ -37,7 +37,7 @@ class Told:
 class Opening:
     """What a replica serves, and for whom: it ends itself when `owner`, an actor, is gone.
 
-    `options` are those of its engine as JSON; `expected` see `wire.fitting`.
+    `options` are those of its engine as JSON; `expected` see `fitting`.
     """
 
     app: str

@@ -12,9 +12,9 @@ from importlib import import_module
 from typing import Any
 
 from agentflow.cluster.connection import join, leave, ray
+from agentflow.cluster.fitting import fitting
 from agentflow.cluster.serving.asking import Described, Opening
 from agentflow.cluster.serving.owner import Owner
-from agentflow.cluster.wire import fitting
 from agentflow.errors import ClusterError, MissingExtraError
 from agentflow.recurrent.options import EngineOptions
 

@@ -18,8 +18,8 @@ from anyio import to_thread
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from agentflow.cluster.connection import ray
+from agentflow.cluster.fitting import misfit
 from agentflow.cluster.serving.asking import Asked, Described, Opening, Told, mark_of
-from agentflow.cluster.wire import misfit
 from agentflow.errors import ClusterError
 from agentflow.recurrent.engine import Engine
 from agentflow.recurrent.options import EngineOptions

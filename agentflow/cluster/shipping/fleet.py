@@ -20,6 +20,7 @@ from anyio.abc import TaskGroup
 
 from agentflow.cancelling import uncancelled
 from agentflow.cluster.connection import join, leave, ray
+from agentflow.cluster.fitting import fitting
 from agentflow.cluster.shipping.desk import Desk
 from agentflow.cluster.shipping.hands import Hand, Hands
 from agentflow.cluster.shipping.starting import (
@@ -30,7 +31,7 @@ from agentflow.cluster.shipping.starting import (
     nodes_of,
     worker_on,
 )
-from agentflow.cluster.shipping.wire import Done, Failure, Setup, Told, fitting
+from agentflow.cluster.shipping.wire import Done, Failure, Setup, Told
 from agentflow.engine.ledger import Ledger
 from agentflow.engine.notes import current_step, note
 from agentflow.errors import ClusterError, NodeRefusedError, NoRunError, WorkLostError

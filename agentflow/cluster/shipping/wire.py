@@ -1,16 +1,11 @@
 """What crosses between a driver and the processes on nodes that carry whole runs out for it.
 
-Owns the messages and what a node must have in common with the driver. A model's key is in none of them: a
+Owns the messages. A model's key is in none of them: a
 process on a node asks for a call, and the driver, which has the model, its permits and the account, makes it.
 """
 
-import hashlib
-import importlib.resources
-import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.resources.abc import Traversable
 from typing import Any
 
 from agentflow.errors import AgentflowError, rebuild
@@ -126,39 +121,3 @@ class Done:
 
 
 Message = Ask | Drop | Release
-
-
-@cache
-def fitting(packages: tuple[str, ...]) -> dict[str, str]:
-    """Return what has to be the same on every node: runs begun on one may go on on another."""
-    found = {"Python": ".".join(platform.python_version_tuple()[:2])}
-    for package in packages:
-        digest = hashlib.blake2b(digest_size=8)
-        for name, file in _sources(importlib.resources.files(package), ""):
-            digest.update(name.encode() + b"\0" + file.read_bytes())
-        found[package] = digest.hexdigest()
-    return found
-
-
-def misfit(expected: Mapping[str, str], packages: tuple[str, ...]) -> str:
-    """Return in words where this process differs from what is expected; empty if it does not."""
-    try:
-        here = fitting(packages)
-    except ModuleNotFoundError as error:
-        return f"no package {error.name}"
-    differing: Sequence[str] = [
-        f"{name} {here.get(name)} where the driver has {wanted}"
-        for name, wanted in expected.items()
-        if here.get(name) != wanted
-    ]
-    return ", ".join(differing)
-
-
-def _sources(folder: Traversable, path: str) -> Iterator[tuple[str, Traversable]]:
-    """Yield the Python files below a folder by their paths, in order."""
-    for item in sorted(folder.iterdir(), key=lambda item: item.name):
-        name = f"{path}/{item.name}"
-        if item.is_dir():
-            yield from _sources(item, name)
-        elif name.endswith(".py"):
-            yield name, item

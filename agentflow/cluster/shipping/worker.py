@@ -13,8 +13,9 @@ from typing import Any
 
 import anyio
 
+from agentflow.cluster.fitting import misfit
 from agentflow.cluster.shipping.far import FarLedger, FarResources, Line
-from agentflow.cluster.shipping.wire import Done, Failure, Message, Setup, Told, misfit
+from agentflow.cluster.shipping.wire import Done, Failure, Message, Setup, Told
 from agentflow.engine.ledger import Ledger
 from agentflow.errors import AgentflowError, NodeRefusedError
 from agentflow.resources import Resources

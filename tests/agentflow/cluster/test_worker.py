@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from agentflow.cluster import worker
-from agentflow.cluster.wire import fitting
+from agentflow.cluster.fitting import fitting
 from agentflow.cluster.worker import Part, ToolWorker
 from agentflow.data import canonical
 from agentflow.placement import RemoteCall

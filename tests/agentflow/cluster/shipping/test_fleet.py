@@ -10,8 +10,9 @@ import anyio
 import pytest
 
 from agentflow import Budget, Reply, parallel
+from agentflow.cluster.fitting import fitting, misfit
 from agentflow.cluster.shipping.fleet import Fleet
-from agentflow.cluster.shipping.wire import Known, Setup, fitting, misfit
+from agentflow.cluster.shipping.wire import Known, Setup
 from agentflow.engine.ledger import Ledger
 from agentflow.errors import BudgetExceededError, ModelRequestError, NodeRefusedError
 from agentflow.models.openai import open_openai
