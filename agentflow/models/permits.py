@@ -47,7 +47,9 @@ class Permits:
         wanted = [n for n in (model.concurrency, model.spec.concurrency) if n is not None]
         key = _key(model)
         if wanted:
-            room = self._room.setdefault(key, anyio.CapacityLimiter(min(wanted)))
+            room = self._room.get(key)
+            if room is None:
+                room = self._room[key] = anyio.CapacityLimiter(min(wanted))
             room.total_tokens = min(room.total_tokens, *wanted)
         return self._room.get(key)
 
