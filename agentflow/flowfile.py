@@ -134,11 +134,16 @@ class _Writer(yaml.SafeDumper):
         return True
 
     def write_text(self, text: str) -> yaml.ScalarNode:
-        style = "|" if "\n" in text else None if _is_plain_word(text) else '"'
+        style = "|" if _is_block(text) else None if _is_plain_word(text) else '"'
         return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
 _Writer.add_representer(str, _Writer.write_text)
+
+
+def _is_block(text: str) -> bool:
+    """Return whether text has lines, and no other character that YAML would take for the end of one."""
+    return "\n" in text and all(char in "\n\t" or char.isprintable() for char in text)
 
 
 def _is_plain_word(text: str) -> bool:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from agentflow.cli.prepare import prepare
@@ -71,6 +71,7 @@ def test_what_is_written_is_read_again_and_is_a_file_for_people(tmp_path: Path) 
 
 
 @fuzzing
+@example({"\n\x85": None})
 @given(options=st.dictionaries(st.text(), data, max_size=4))
 def test_any_plain_options_come_back_as_they_were(tmp_path: Path, options: dict[str, Any]) -> None:
     path = tmp_path / "any.flow.yaml"

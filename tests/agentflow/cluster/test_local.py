@@ -26,8 +26,7 @@ print(run.output)
 """
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.long
 def test_a_local_cluster_is_there_for_one_run(sqlite_journal: str) -> None:
     pytest.importorskip("ray", reason="needs the extra `ray`")
     command = [sys.executable, "-c", ALONE, sqlite_journal]

@@ -113,16 +113,21 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def alone(model: Path) -> Iterator[Served]:
+def needs_serve() -> None:
+    """Skip before anything is started."""
+    pytest.importorskip("ray.serve", reason="needs the extra `serve`")
+
+
+@pytest.fixture(scope="module")
+def alone(needs_serve: None, model: Path) -> Iterator[Served]:
     """The one server, to compare with."""
     with served(model) as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def replicas(cluster: Any, model: Path) -> Iterator[Front]:
+def replicas(needs_serve: None, cluster: Any, model: Path) -> Iterator[Front]:
     """Two replicas, each on a node of its own."""
-    pytest.importorskip("ray.serve", reason="needs the extra `serve`")
     from agentflow.cluster.serving.deployment import Replicas, deployed
     from agentflow.cluster.serving.front import Front as Behind
     from agentflow.cluster.serving.front import front_application

@@ -140,6 +140,6 @@ def test_five_thousand_steps_survive_nodes_and_driver(
         print(f"\n{seen}, {time.monotonic() - began:.0f} s")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_small_run_survives_node_and_driver(cluster: Any, sqlite_journal: str) -> None:
     survive(cluster, sqlite_journal, 120)

@@ -111,7 +111,7 @@ async def test_several_runs_share_a_journal_and_are_listed_newest_first(journal:
 async def test_a_value_the_journal_cannot_store_is_named(journal: str) -> None:
     @flow
     async def makes_a_function() -> object:
-        return [1, {"inner": print}]
+        return [1, {"inner": len}]
 
     with pytest.raises(
         PayloadError, match=r"makes_a_function: value\[1\]\['inner'\] is a builtin_f"

@@ -47,7 +47,8 @@ def test_a_run_grows_on_the_page_until_its_writer_is_gone(
             before = time.inner_text()
             draws = page.evaluate("window.agentflowDraws")
             expect(time).not_to_have_text(before)
-            assert page.evaluate("window.agentflowDraws") > draws, "its bar grows too"
+            while page.evaluate("window.agentflowDraws") <= draws:
+                pass  # its bar grows too, a frame later on a busy machine
             writer.stdin.write("two\n")
             expect(rows).to_have_count(3)
             pause = page.get_by_role("button", name="pause updates")
