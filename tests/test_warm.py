@@ -46,7 +46,11 @@ def test_arguments_path_environment_folder_and_open_files_are_those_of_a_cold_on
         ("import sys; sys.exit('no')", 1, "no\n"),
         ("1 / 0", 1, "ZeroDivisionError: division by zero\n"),
         ("import os; os.kill(os.getpid(), 9)", -signal.SIGKILL, ""),
-        ("import os, signal; os.kill(os.getpid(), 2)", -signal.SIGINT, "KeyboardInterrupt\n"),
+        (
+            "import os, time; os.kill(os.getpid(), 2); time.sleep(60)",
+            -signal.SIGINT,
+            "KeyboardInterrupt\n",
+        ),
     ],
 )
 def test_it_ends_as_a_cold_one_does(

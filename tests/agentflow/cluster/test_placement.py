@@ -61,6 +61,7 @@ async def test_an_error_of_a_tool_is_that_of_its_function(runner: Runner) -> Non
         await runner.run_async(flows.fails, "why")
 
 
+@pytest.mark.long
 async def test_a_tool_that_ends_its_process_is_given_up_after_some_tries(runner: Runner) -> None:
     with pytest.raises(WorkLostError, match="fatal was lost 4 times"):
         await runner.run_async(flows.dies)
@@ -182,6 +183,7 @@ async def test_a_node_that_is_killed_costs_what_was_in_flight(cluster: Any, jour
     cluster.remove_node(node)
 
 
+@pytest.mark.long
 async def test_a_node_without_a_sandbox_is_refused_by_name(cluster: Any, journal: str) -> None:
     node = cluster.add_node(**NODE, env_vars={"AGENTFLOW_SANDBOX": "none"})
     place = RayPlacement(cluster.address)

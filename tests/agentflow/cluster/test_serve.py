@@ -459,6 +459,7 @@ def test_numbers_of_replicas_stand_side_by_side() -> None:
     ]
 
 
+@pytest.mark.long
 def test_a_missing_package_and_a_missing_place_are_said() -> None:
     code = "import sys; {}; from agentflow.cli.main import main; sys.argv = {!r}; main()"
     cases = [

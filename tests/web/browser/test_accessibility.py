@@ -98,7 +98,7 @@ SHOWN = {
 }
 
 
-@pytest.mark.parametrize("colours", ["light", "dark"])
+@pytest.mark.parametrize("colours", ["light", pytest.param("dark", marks=pytest.mark.long)])
 @pytest.mark.parametrize("name", SHOWN)
 def test_nothing_serious_stands_in_anybodys_way(
     open_viewer: Opener, site: Site, name: str, colours: str

@@ -115,7 +115,10 @@ def test_a_run_is_opened_with_few_requests(viewer: Viewer) -> None:
     assert len(asked) == len(set(asked)), "nothing is asked for twice"
 
 
-@pytest.mark.parametrize("view", ["tree", "flame", "graph", "table"])
+@pytest.mark.parametrize(
+    "view",
+    ["tree", *(pytest.param(name, marks=pytest.mark.long) for name in ("flame", "graph", "table"))],
+)
 def test_an_idle_page_draws_nothing(viewer: Viewer, view: str) -> None:
     viewer.open(RUN, v=view)
     expect(viewer.panel.get_by_role("heading", level=2)).to_be_visible()

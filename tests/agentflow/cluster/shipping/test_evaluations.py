@@ -99,12 +99,25 @@ def notes(record: RunRecord) -> list[str]:
     return [said.text for step in record.steps.values() for said in step.notes]
 
 
+class Patient(Scripted):
+    """Answers nobody before more ask at once than are under way on one of two nodes."""
+
+    _asking, _opened = 0, False
+
+    async def complete(self, request: Request, on_text: OnText) -> Reply:
+        self._asking += 1
+        while self._asking <= 6 and not self._opened:
+            await anyio.sleep(0.01)
+        self._opened = True
+        return await super().complete(request, on_text)
+
+
 async def test_the_outcomes_are_those_of_an_evaluation_here_and_both_nodes_work(
     cluster: Any, journal: str, tmp_path: Path
 ) -> None:
-    there, here = Scripted(double), Scripted(double)
+    there, here = Patient(double), Scripted(double)
     direct = plan(12, "direct").model_copy(update={"cache": True})
-    found = await evaluator(journal, there, cluster).run(direct, doubles(12), "e1")
+    found = await evaluator(journal, there, cluster, at_once=12).run(direct, doubles(12), "e1")
     local = await evaluator(str(tmp_path / "here.db"), here).run(direct, doubles(12), "e1")
     assert what(found.outcomes) == what(local.outcomes)
     assert sorted(there.asked) == sorted(here.asked)

@@ -101,6 +101,7 @@ async def asked(workers: Fleet, *prompts: str) -> str:
     return found
 
 
+@pytest.mark.long
 async def test_room_errors_and_cancelling_are_those_of_a_model_here(cluster: Any) -> None:
     model = Meeting()
     async with fleet(cluster, model) as workers:
@@ -126,6 +127,7 @@ async def test_room_errors_and_cancelling_are_those_of_a_model_here(cluster: Any
         assert (model.given_up, model.now) == (2, 0)
 
 
+@pytest.mark.long
 async def test_a_model_is_not_asked_faster_than_its_pace_by_all_together(cluster: Any) -> None:
     model = Meeting()
     model.spec = model.spec.model_copy(update={"requests_per_minute": 600.0})
