@@ -1,6 +1,6 @@
 """Ask something of a node by way of Ray, stop what nobody waits for, and say what was lost.
 
-Owns which errors of Ray mean a loss, and how a task is cancelled.
+Owns which errors of Ray mean a loss, which line of them is told, and how a task is cancelled.
 """
 
 from asyncio import CancelledError
@@ -57,8 +57,13 @@ async def asked(reference: Any) -> Answer:
 
 def failed(error: Exception) -> ClusterError:
     """Return what is told of work that came to an error that it should not have."""
-    problem = str(error).strip().splitlines()[-1]
-    return ClusterError(cluster="ray", problem=f"work failed: {problem}")
+    return ClusterError(cluster="ray", problem=f"work failed: {last_line(error)}")
+
+
+def last_line(error: Exception) -> str:
+    """Return the line of Ray's report that says what happened."""
+    lines = str(error).strip().splitlines()
+    return lines[-1] if lines else type(error).__name__
 
 
 async def _stop(reference: Any) -> None:

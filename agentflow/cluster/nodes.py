@@ -9,15 +9,16 @@ from asyncio import CancelledError, Future, Task, get_running_loop
 from collections import deque
 from contextvars import Context
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import Any
 
 import anyio
 import anyio.to_thread
 
 from agentflow.cluster.agent import NodeAgent
+from agentflow.cluster.asking import last_line
 from agentflow.cluster.connection import ray
 from agentflow.cluster.fitting import fitting
+from agentflow.cluster.members import Member, members, on
 from agentflow.cluster.worker import ToolWorker, call_tool
 from agentflow.errors import ClusterError, NodeRefusedError
 
@@ -206,26 +207,24 @@ class Nodes:
     async def _look(self) -> None:
         """Take in the nodes that are new, all of them at once."""
         self._looked_at = time.monotonic()
-        listed = await anyio.to_thread.run_sync(ray().nodes)
-        alive = {found["NodeID"]: found for found in listed if found["Alive"]}
+        alive = {found.id: found for found in await members()}
         for gone in self.refused.keys() - alive.keys():
             del self.refused[gone]
         async with anyio.create_task_group() as group:
             for name, found in alive.items():
-                cores = int(found["Resources"].get("CPU", 0))
-                if cores and name not in self._nodes and name not in self.refused:
-                    group.start_soon(self._open, found, cores)
+                if name not in self._nodes and name not in self.refused:
+                    group.start_soon(self._open, found)
         self._looked_at = time.monotonic()
 
-    async def _open(self, found: dict[str, Any], cores: int) -> None:
+    async def _open(self, found: Member) -> None:
         """Start an agent on a node and use it if it can be."""
-        node = _node(found, cores)
+        node = _node(found)
         try:
             with anyio.fail_after(OPEN_S):
-                refusal = await node.agent.prove.remote(fitting(), cores)
+                refusal = await node.agent.prove.remote(fitting(), found.cores)
         except ray().exceptions.RayTaskError as error:
             remedy = "install agentflow there as it is here"
-            refusal = (f"its agent does not start: {_last_line(error)}", remedy)
+            refusal = (f"its agent does not start: {last_line(error)}", remedy)
         except (ray().exceptions.RayError, TimeoutError):
             ray().kill(node.agent)  # it is gone again; if not, it is found the next time
             return
@@ -238,9 +237,8 @@ class Nodes:
         self.give_back(node)  # to those who wait
 
 
-def _node(found: dict[str, Any], cores: int) -> Node:
-    strategies = import_module("ray.util.scheduling_strategies")
-    here = strategies.NodeAffinitySchedulingStrategy(found["NodeID"], soft=False)
+def _node(found: Member) -> Node:
+    here = on(found)
     agents, workers = (
         ray()
         .remote(made)
@@ -249,15 +247,10 @@ def _node(found: dict[str, Any], cores: int) -> Node:
     )
     tools = ray().remote(call_tool).options(num_cpus=1, max_retries=0, scheduling_strategy=here)
     return Node(
-        id=found["NodeID"],
-        name=f"{found['NodeManagerHostname']}/{found['NodeID'][:8]}",
-        cores=cores,
+        id=found.id,
+        name=found.name,
+        cores=found.cores,
         agent=agents.remote(),
         tools=tools,
         hire=workers,
     )
-
-
-def _last_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[-1] if lines else type(error).__name__

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from agentflow.cluster.asking import last_line
 from agentflow.cluster.connection import join, leave, ray
 from agentflow.cluster.fitting import fitting
 from agentflow.cluster.serving.asking import Described, Opening
@@ -118,7 +119,7 @@ def _started(serve: Any, replicas: Replicas, app: str, owner: Any, where: str) -
     try:
         return serve.run(deployment.bind(opening), name=app, route_prefix=None)
     except RuntimeError as error:
-        problem = f"a replica does not start: {_reason(serve, app) or _last_line(error)}"
+        problem = f"a replica does not start: {_reason(serve, app) or last_line(error)}"
         raise ClusterError(cluster=where, problem=problem) from error
 
 
@@ -138,8 +139,3 @@ def _reason(serve: Any, app: str) -> str:
     told = found.deployments[REPLICAS].message if found and REPLICAS in found.deployments else ""
     errors = [line for line in told.splitlines() if "Error: " in line]
     return errors[-1].strip() if errors else ""
-
-
-def _last_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[-1] if lines else type(error).__name__

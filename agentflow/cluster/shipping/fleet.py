@@ -19,16 +19,14 @@ import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from agentflow.cancelling import uncancelled
+from agentflow.cluster.asking import failed, last_line, losses
 from agentflow.cluster.connection import join, leave, ray
 from agentflow.cluster.fitting import fitting
+from agentflow.cluster.members import Member, members
 from agentflow.cluster.shipping.desk import Desk
 from agentflow.cluster.shipping.hands import Hand, Hands
 from agentflow.cluster.shipping.starting import (
     KEYS,
-    NodeFound,
-    last_line,
-    losses,
-    nodes_of,
     worker_on,
 )
 from agentflow.cluster.shipping.wire import Done, Failure, Setup, Told
@@ -87,7 +85,7 @@ class Fleet:
         # In a thread: Ray leaves the signals of the process alone there.
         await uncancelled(anyio.to_thread.run_sync(join, self._address))
         try:
-            self.cores = sum(node.cores for node in await nodes_of())
+            self.cores = sum(node.cores for node in await members())
             self._group = await anyio.create_task_group().__aenter__()
         except BaseException:
             await uncancelled(anyio.to_thread.run_sync(leave))
@@ -169,7 +167,7 @@ class Fleet:
             await self._stop(hand, job, reference)
             raise
         except ray().exceptions.RayTaskError as error:
-            raise ClusterError(cluster="ray", problem=f"work failed: {last_line(error)}") from error
+            raise failed(error) from error
         return done
 
     async def _stop(self, hand: Hand, job: int, reference: Any) -> None:
@@ -202,12 +200,12 @@ class Fleet:
 
     async def _look(self) -> None:
         """Start the workers that are missing, first where there are fewest."""
-        found = await nodes_of()
+        found = await members()
         for gone in self.refused.keys() - {node.id for node in found}:
             del self.refused[gone]
         assert self._group is not None, "it was entered"
 
-        def there(node: NodeFound) -> int:
+        def there(node: Member) -> int:
             return self._hands.on(node.id) + self._starting[node.id]
 
         while sum(map(there, found)) < self._most:
@@ -224,7 +222,7 @@ class Fleet:
         workers = max(1, len(self._hands) + self._starting.total())
         self._hands.share(-(-self._most // workers))
 
-    async def _employ(self, node: NodeFound) -> None:
+    async def _employ(self, node: Member) -> None:
         """Start a worker and serve it until it is gone."""
         actor = worker_on(node, self._keys)
         try:
@@ -239,7 +237,7 @@ class Fleet:
             self._share()
             self._wanted.set()
 
-    async def _opened(self, node: NodeFound, actor: Any) -> bool:
+    async def _opened(self, node: Member, actor: Any) -> bool:
         refusal: tuple[str, str] | None = None
         try:
             with anyio.fail_after(OPEN_S):

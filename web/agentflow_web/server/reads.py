@@ -13,12 +13,13 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-import anyio
 from anyio import CapacityLimiter, from_thread, to_thread
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from agentflow.cancelling import unless
+from agentflow.guarding import gone
 from agentflow.journal.annotations import Annotation, read_annotations
 from agentflow.journal.store import Store
 from agentflow_web.reading.comparing import compare
@@ -203,26 +204,10 @@ def _page(request: Request, page: Encoded) -> Response:
 
 async def _while_awaited(request: Request, work: Callable[[], Any]) -> Any:
     """Return what `work` gives; it is cancelled when the client has gone."""
-    found: list[Any] = []
-    errors: list[Exception] = []
-    async with anyio.create_task_group() as group:
-
-        async def watch() -> None:
-            while (await request.receive())["type"] != "http.disconnect":
-                pass
-            group.cancel_scope.cancel()
-
-        group.start_soon(watch)
-        try:
-            found.append(await work())
-        except Exception as error:  # noqa: BLE001 - raised below, without a group around it
-            errors.append(error)
-        group.cancel_scope.cancel()
-    if errors:
-        raise errors[0]
-    if not found:
+    done = await unless(partial(gone, request.receive), work)
+    if done is None:
         raise Refusal(499, "ClientGone", "nobody waits for this any more")
-    return found[0]
+    return done[0]
 
 
 async def _nothing() -> AsyncIterator[bytes]:
