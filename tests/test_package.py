@@ -30,5 +30,8 @@ def test_the_wheel_is_whole_and_clean(tmp_path: Path) -> None:
         "app.css",
     )  # a folder that git ignores would be left out silently
     assert {f"agentflow_web/static/{name}" for name in page} <= names
+    models = ROOT / "agentflow" / "recurrent" / "packaged"
+    weights = {str(file.relative_to(ROOT)) for file in models.rglob("*") if file.is_file()}
+    assert weights <= names
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == set(packages)

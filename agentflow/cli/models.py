@@ -16,6 +16,9 @@ from rich.table import Table
 
 from agentflow.models import catalogue, weights
 from agentflow.models.catalogue import Entry
+from agentflow.recurrent.packaged_models import LICENCE, PackagedModel, find_packaged, packaged
+
+LARGE_MB = 10  # from there on, without decimals
 
 
 @click.group()
@@ -37,6 +40,8 @@ def list_models() -> None:
     table = Table(box=None, pad_edge=False)
     for heading in ("name", "size", "here", "licence", "about"):
         table.add_column(heading, no_wrap=heading != "about")
+    for model in packaged():
+        table.add_row(model.name, _megabytes(model), "yes", LICENCE, model.about)
     for entry in catalogue.entries():
         here = "yes" if weights.installed(entry) else "-"
         default = " (default)" if entry.name == catalogue.DEFAULT else ""
@@ -53,6 +58,9 @@ def pull(name: str, source: Path | None) -> None:
     \b
     agentflow models pull qwen2.5-coder-0.5b
     """
+    if source is None and find_packaged(name) is not None:
+        click.echo(f"{name} comes along: there is nothing to fetch", err=True)
+        return
     entry = catalogue.find(name)
     if weights.installed(entry) and source is None:
         click.echo(f"{entry.name} is here: {weights.path_of(entry)}", err=True)
@@ -86,9 +94,12 @@ def remove(name: str) -> None:
     \b
     agentflow models rm smollm2-135m
     """
+    if find_packaged(name) is not None:
+        raise click.UsageError(f"{name} comes along and goes with the package")
     entry = catalogue.find(name)
     click.echo("removed" if weights.remove(entry) else "it was not here", err=True)
 
 
-def _megabytes(entry: Entry) -> str:
-    return f"{entry.size_bytes / 1e6:,.0f} MB"
+def _megabytes(model: Entry | PackagedModel) -> str:
+    size = model.size_bytes / 1e6
+    return f"{size:,.{0 if size >= LARGE_MB else 1}f} MB"

@@ -13,6 +13,7 @@ import click
 from agentflow.cli.exits import EXIT_INTERRUPTED
 from agentflow.errors import MissingExtraError
 from agentflow.placement import placement_for
+from agentflow.recurrent.packaged_models import find_packaged, folder_of
 
 if TYPE_CHECKING:
     from agentflow.cluster.serving.asking import Described
@@ -115,8 +116,9 @@ def serve(
 ) -> None:
     """Serve a recurrent or hybrid model with OpenAI's APIs, until Ctrl-C.
 
-    MODEL is a Hugging Face folder or name. What was read once is kept as a state, and whoever goes on from
-    it, in the same conversation or a fork of it, starts there.
+    MODEL is a Hugging Face folder or name, or the name of one that comes along (see `agentflow models list`).
+    What was read once is kept as a state, and whoever goes on from it, in the same conversation or a fork of
+    it, starts there.
 
     \b
     agentflow serve ./mamba2-1.3b
@@ -149,10 +151,10 @@ def _serve_here(
     )
     from agentflow.recurrent.server.serving import serving  # noqa: PLC0415 - needs the extra
 
-    service = Service(name or short_name(model))
+    service = Service(name or short_name(folder_of(model)))
     with serving(service, **place) as server:
         click.echo(f"loading {model} ...", err=True)
-        with Engine.open(model, _options(options)) as engine:
+        with Engine.open(folder_of(model), _options(options)) as engine:
             service.open(engine)
             _tell(engine, service.name, server, has_key=place["api_key"] is not None)
             return server.wait_stopped(service, options["drain_s"])
@@ -168,10 +170,13 @@ def _serve_on(
     from agentflow.recurrent.server.service import short_name  # noqa: PLC0415
     from agentflow.recurrent.server.serving import serving  # noqa: PLC0415
 
-    front = Front(name or short_name(model))
+    front = Front(name or short_name(folder_of(model)))
     local, spill = Path(model).expanduser(), options["spill"]
+    is_own = (
+        local.is_dir() and find_packaged(model) is None
+    )  # each machine has its own of the others
     replicas = Replicas(
-        model=str(local.resolve()) if local.is_dir() else model,
+        model=str(local.resolve()) if is_own else model,
         name=front.name,
         options=_options(options | {"spill": spill and spill.absolute()}),
         count=options["replicas"] or 1,

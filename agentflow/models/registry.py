@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from agentflow.errors import UnknownModelError
 from agentflow.models import catalogue
 from agentflow.models.protocol import Model, ModelSpec
+from agentflow.recurrent.packaged_models import find_packaged, packaged
 
 PROVIDERS = {
     "anthropic": "agentflow.models.anthropic:open_anthropic",
@@ -30,7 +31,7 @@ FORMS = (
 
 
 def parse_spec(given: str | Mapping[str, Any] | ModelSpec) -> ModelSpec:
-    """Return the specification for `PROVIDER:NAME`, an address, a catalogue name, or a mapping.
+    """Return the specification for `PROVIDER:NAME`, an address, the name of a small model, or a mapping.
 
     A mapping has the fields of `ModelSpec`; without `provider`, its `name` is read as text is.
 
@@ -91,12 +92,16 @@ def _from_text(text: str) -> ModelSpec:
             raise UnknownModelError(model=f"server model {name}", problem=problem) from error
     if text in {entry.name for entry in catalogue.entries()}:
         return ModelSpec(provider="gguf", name=text)
+    if find_packaged(text) is not None:
+        return ModelSpec(provider="recurrent", name=text)
     provider, colon, name = text.partition(":")
     if not colon or not name:
+        came_along = [model.name for model in packaged()]
         names = [entry.name for entry in catalogue.entries()]
-        near = difflib.get_close_matches(text, names, n=1)
+        near = difflib.get_close_matches(text, [*came_along, *names], n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        raise UnknownModelError(model=text or "(empty)", problem=f"{hint}{FORMS}")
+        others = f"; models that come along: {', '.join(came_along)}" if came_along else ""
+        raise UnknownModelError(model=text or "(empty)", problem=f"{hint}{FORMS}{others}")
     _known(provider, text)
     return ModelSpec(provider=provider, name=name)
 

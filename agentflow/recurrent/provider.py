@@ -1,4 +1,4 @@
-"""Recurrent models in this process: `recurrent:FOLDER`, no server needed.
+"""Recurrent models in this process: `recurrent:FOLDER` or `recurrent:NAME`, no server needed.
 
 Owns the way from a `Request` to a generation and back, and the engines: one per folder and process, loaded on first
 use in a worker thread and shared by all runs, so that their common prefixes are read once. A last message of role
@@ -34,6 +34,7 @@ from agentflow.models.protocol import (
     ToolCall,
     Usage,
 )
+from agentflow.recurrent.packaged_models import find_packaged, packaged
 from agentflow.recurrent.requests import GenerationRequest, Outcome, Prompt, Sampling
 from agentflow.recurrent.server.messages import OwnReplies, Told, told_message
 from agentflow.recurrent.text.tool_calls import Call, ToolCallStream
@@ -54,7 +55,9 @@ _reading = threading.Lock()  # tokenizers and grammars are used by one thread at
 
 
 def open_recurrent(spec: ModelSpec) -> Model:
-    """Return the model in a folder: `spec.name` is its path, or a name that Hugging Face's cache knows.
+    """Return the model of a folder.
+
+    `spec.name` is the name of a model that came along, else a path, else a name that Hugging Face's cache knows.
 
     Raises:
         MissingExtraError: The extra `recurrent` is not installed.
@@ -193,11 +196,16 @@ class RecurrentModel:
 
 
 def _place(spec: ModelSpec) -> str:
+    came_along = find_packaged(spec.name)
+    if came_along is not None:
+        return str(came_along.folder)
     folder = Path(spec.name).expanduser()
     if folder.is_dir():
         return str(folder.resolve())
     if folder.is_absolute() or spec.name.startswith((".", "~")) or spec.name.count("/") != 1:
-        raise WeightsError(model=str(spec), problem=f"there is no folder {folder}")
+        names = ", ".join(model.name for model in packaged())
+        others = f"; models that come along: {names}" if names else ""
+        raise WeightsError(model=str(spec), problem=f"there is no folder {folder}{others}")
     return spec.name  # a name of Hugging Face's cache
 
 

@@ -23,6 +23,7 @@ from agentflow.cluster.serving.asking import Asked, Described, Opening, Told, ma
 from agentflow.errors import ClusterError
 from agentflow.recurrent.engine import Engine
 from agentflow.recurrent.options import EngineOptions
+from agentflow.recurrent.packaged_models import folder_of
 from agentflow.recurrent.server.app import application
 from agentflow.recurrent.server.service import Service
 
@@ -40,7 +41,7 @@ class Replica:
             raise ClusterError(cluster="ray", problem=f"a node has {different}")
         serve: Any = import_module("ray.serve")
         self.name: str = serve.get_replica_context().replica_id.unique_id
-        self._engine = Engine.open(opening.model, _options(opening))
+        self._engine = Engine.open(folder_of(opening.model), _options(opening))
         self._service = Service(opening.name, self._engine, mark=mark_of(self.name))
         self._opening = opening
         self._app = application(self._service, api_key=None, names=None)
