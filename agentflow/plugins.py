@@ -1,4 +1,4 @@
-"""Find planners, tools, environments, scorers, suites, commands and viewers by name.
+"""Find planners, tools, environments, scorers, suites, traces, commands and viewers by name.
 
 Owns the look-up through entry points, so that a third party's package is as good as ours. Nothing is
 imported until it is asked for by name.
@@ -11,7 +11,9 @@ from typing import Any, Literal
 
 from agentflow.errors import PluginError
 
-PluginKind = Literal["planner", "tool", "environment", "scorer", "suite", "command", "viewer"]
+PluginKind = Literal[
+    "planner", "tool", "environment", "scorer", "suite", "trace", "command", "viewer"
+]
 
 
 @lru_cache
@@ -25,7 +27,7 @@ def installed(kind: PluginKind) -> list[str]:
 
 
 def load(kind: PluginKind, name: str) -> Any:
-    """Return the planner, tool, environment, scorer, suite, command or viewer called `name`.
+    """Return the planner, tool, environment, scorer, suite, source of traces, command or viewer called `name`.
 
     Raises:
         PluginError: None is installed under that name, or it cannot be imported.

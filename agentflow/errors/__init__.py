@@ -28,6 +28,8 @@ from agentflow.errors.evaluation import (
     EvaluationIncompleteError,
     SuiteError,
     TrainingDataError,
+    TrainingError,
+    TrainingStoppedError,
     UnjudgedError,
 )
 from agentflow.errors.given import (
@@ -137,6 +139,8 @@ __all__ = [
     "TaskFileError",
     "ToolError",
     "TrainingDataError",
+    "TrainingError",
+    "TrainingStoppedError",
     "UnjudgedError",
     "UnknownModelError",
     "UnknownRunError",

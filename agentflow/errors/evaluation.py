@@ -11,6 +11,23 @@ class TrainingDataError(AgentflowError):
         super().__init__(f"{place}: {problem}")
 
 
+class TrainingError(AgentflowError):
+    """A model cannot be trained, or not into this folder; `problem` says what to do."""
+
+    def __init__(self, *, folder: str, problem: str) -> None:
+        self.folder, self.problem = folder, problem
+        super().__init__(f"{folder}: {problem}")
+
+
+class TrainingStoppedError(TrainingError):
+    """A training was stopped by its user; everything up to `step` is kept."""
+
+    def __init__(self, *, folder: str, step: int, steps: int) -> None:
+        problem = f"stopped at step {step:,} of {steps:,}; the same command goes on from there"
+        super().__init__(folder=folder, problem=problem)
+        self.step, self.steps = step, steps
+
+
 class SuiteError(AgentflowError):
     """A suite's data is missing, damaged or not what it should be; `place` is a file and line or a sample."""
 

@@ -22,8 +22,8 @@ MixerName = Literal[
 ]
 
 
-class MixerConfig(BaseModel):
-    """Sizes of a `MixerLM`; the bounds keep a damaged file from asking for all memory.
+class MixerSizes(BaseModel):
+    """Sizes of a `MixerLM` but for its vocabulary; the bounds keep a damaged file from asking for all memory.
 
     Attributes:
         layers: The mixer of each layer, first to last.
@@ -40,7 +40,6 @@ class MixerConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    vocabulary_size: int = Field(ge=2, le=1 << 20)
     d_model: int = Field(ge=2, le=1 << 14)
     layers: tuple[MixerName, ...] = Field(min_length=1, max_length=256)
     heads: int = Field(default=4, ge=1, le=1024)
@@ -63,3 +62,9 @@ class MixerConfig(BaseModel):
     def head_width(self) -> int:
         """Return the channels of one head."""
         return self.d_model // self.heads
+
+
+class MixerConfig(MixerSizes):
+    """What a `MixerLM` is built from."""
+
+    vocabulary_size: int = Field(ge=2, le=1 << 20)

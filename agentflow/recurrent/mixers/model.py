@@ -82,14 +82,8 @@ class MixerLM(nn.Module):
         Returns:
             (sequences, tokens, vocabulary) in float32, and new caches.
         """
-        x = self.embedding(tokens)
-        after: Caches = []
-        for index, layer in enumerate(self.layers):
-            x, state = layer(x, caches[index] if caches is not None else None)
-            after.append(state)
-        x = self.norm(x[:, -logits_to_keep:])
-        weight = self.embedding.weight if self.head is None else self.head.weight
-        return nn.functional.linear(x, weight).float(), after
+        x, after = self._read(tokens, caches)
+        return self._logits(x[:, -logits_to_keep:]), after
 
     def loss(self, tokens: Tensor, targets: Tensor | None = None) -> Tensor:
         """Return the mean cross entropy in nats.
@@ -101,10 +95,10 @@ class MixerLM(nn.Module):
         """
         if targets is None:
             tokens, targets = tokens[:, :-1], tokens[:, 1:]
-        logits, _ = self(tokens)
-        return nn.functional.cross_entropy(
-            logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED
-        )
+        counts = targets != IGNORED
+        x, _ = self._read(tokens, None)
+        # The head is a third of the work in a small model, and most targets of a question and its answer do not count.
+        return nn.functional.cross_entropy(self._logits(x[counts]), targets[counts])
 
     def empty(self, sequences: int, device: torch.device | None = None) -> Caches:
         """Return the caches before the first token."""
@@ -113,6 +107,19 @@ class MixerLM(nn.Module):
     def parameter_count(self) -> int:
         """Return how many numbers are learnt."""
         return sum(parameter.numel() for parameter in self.parameters())
+
+    def _read(self, tokens: Tensor, caches: Caches | None) -> tuple[Tensor, Caches]:
+        """Return what the tokens become in the last layer, and the caches after them."""
+        x = self.embedding(tokens)
+        after: Caches = []
+        for index, layer in enumerate(self.layers):
+            x, state = layer(x, caches[index] if caches is not None else None)
+            after.append(state)
+        return x, after
+
+    def _logits(self, x: Tensor) -> Tensor:
+        weight = self.embedding.weight if self.head is None else self.head.weight
+        return nn.functional.linear(self.norm(x), weight).float()
 
     def _mixed(self) -> list[Layer]:
         return [layer for layer in self.layers if isinstance(layer, Layer)]

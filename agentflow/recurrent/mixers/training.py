@@ -1,4 +1,4 @@
-"""Train a model of mixers, and go on after an interruption as if there had been none.
+"""Train a language model, and go on after an interruption as if there had been none.
 
 Owns the loop: AdamW, a rate that warms up and then falls along a cosine, clipped gradients, a curriculum of lengths.
 Knows neither the data nor what it is for. A checkpoint is one safetensors file with weights, moments, random states
@@ -8,59 +8,31 @@ a step on are the same, which they are when they are drawn from torch's generato
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel
 from safetensors import safe_open
 from torch import Tensor, nn
 
 from agentflow.errors import WeightsError
+from agentflow.recurrent.mixers.descent import TrainingOptions
 from agentflow.recurrent.mixers.folder import read_tensors, write_tensors
-from agentflow.recurrent.mixers.model import MixerLM
+
+__all__ = [
+    "Batch",
+    "Batches",
+    "StepReport",
+    "Trainable",
+    "Training",
+    "TrainingOptions",
+]
 
 Batch = Tensor | tuple[Tensor, Tensor]  # tokens, or tokens and targets (-100: does not count)
 Batches = Callable[[int], Iterator[Batch]]  # batches from that step on
-
-
-class TrainingOptions(BaseModel):
-    """How a model is trained.
-
-    Attributes:
-        steps: Batches in all.
-        learning_rate: The highest; reached after `warmup_steps`.
-        final_share: Share of it that is left at the end.
-        weight_decay: Of the matrices of linear and recurrent layers; nothing else decays.
-        clip: Longest gradient.
-        bf16: Run in bfloat16 where that is safe (autocast). Slower on most CPUs.
-        lengths: Pairs (from step, tokens): batches are cut to that many tokens from there on.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    steps: int = Field(gt=0)
-    learning_rate: float = Field(default=3e-3, gt=0)
-    warmup_steps: int = Field(default=50, ge=0)
-    final_share: float = Field(default=0.1, ge=0, le=1)
-    weight_decay: float = Field(default=0.01, ge=0)
-    betas: tuple[float, float] = (0.9, 0.95)
-    clip: float = Field(default=1.0, gt=0)
-    bf16: bool = False
-    lengths: tuple[tuple[int, int], ...] = ()
-
-    def rate(self, step: int) -> float:
-        """Return the learning rate of a step, counted from 0."""
-        if step < self.warmup_steps:
-            return self.learning_rate * (step + 1) / self.warmup_steps
-        done = (step - self.warmup_steps) / max(1, self.steps - self.warmup_steps)
-        share = self.final_share + (1 - self.final_share) * (1 + math.cos(math.pi * done)) / 2
-        return self.learning_rate * share
-
-    def length(self, step: int) -> int | None:
-        """Return how many tokens a batch of that step may have; None for all."""
-        return next((tokens for start, tokens in reversed(self.lengths) if start <= step), None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,15 +46,36 @@ class StepReport:
     tokens: int
 
 
-class Training:
+class Trainable(Protocol):
+    """What can be trained here: a `torch.nn.Module` with a configuration and a loss."""
+
+    @property
+    def config(self) -> BaseModel:
+        """What it is built from; a checkpoint of another one is refused."""
+
+    def loss(self, tokens: Tensor, targets: Tensor | None = None) -> Tensor:
+        """Return the mean cross entropy in nats; see `MixerLM.loss`."""
+
+    def modules(self) -> Iterator[nn.Module]: ...  # noqa: D102 - torch's own, from here on
+    def parameters(self) -> Iterator[nn.Parameter]: ...  # noqa: D102
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]: ...  # noqa: D102
+    def state_dict(self) -> dict[str, Any]: ...  # noqa: D102
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> Any: ...  # noqa: D102
+    def train(self) -> Any: ...  # noqa: D102
+
+
+Model = TypeVar("Model", bound=Trainable)
+
+
+class Training(Generic[Model]):
     """A model on its way; `step` counts the batches it has seen."""
 
-    def __init__(self, model: MixerLM, options: TrainingOptions, batches: Batches) -> None:
+    def __init__(self, model: Model, options: TrainingOptions, batches: Batches) -> None:
         self.model, self.options = model, options
         self.step = 0
         self._batches = batches
         self._optimizer = torch.optim.AdamW(_groups(model, options), betas=options.betas)
-        self._device = model.embedding.weight.device
+        self._device = next(model.parameters()).device
 
     def run(
         self, each: Callable[[StepReport], None] | None = None, until: int | None = None
@@ -186,7 +179,7 @@ class Training:
             torch.cuda.set_rng_state(tensors["random.cuda"], self._device)
 
 
-def _groups(model: MixerLM, options: TrainingOptions) -> list[dict[str, object]]:
+def _groups(model: Trainable, options: TrainingOptions) -> list[dict[str, object]]:
     """Return the parameters that decay and those that do not."""
     layers = [m for m in model.modules() if isinstance(m, nn.Linear | nn.RNNBase)]
     decaying = [p for layer in layers for p in layer.parameters(recurse=False) if p.dim() > 1]

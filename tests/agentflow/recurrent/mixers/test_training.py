@@ -22,13 +22,13 @@ def drawn(step: int) -> Iterator[Batch]:
         yield torch.randint(0, 29, (4, 16))
 
 
-def training(options: TrainingOptions = OPTIONS, **sizes: Any) -> Training:
+def training(options: TrainingOptions = OPTIONS, **sizes: Any) -> Training[MixerLM]:
     torch.manual_seed(3)
     made = MixerLM(config("gated_delta_net", "gru", dropout=0.1, **sizes))
     return Training(made, options, drawn)
 
 
-def weights(of: Training) -> dict[str, Tensor]:
+def weights(of: Training[MixerLM]) -> dict[str, Tensor]:
     return of.model.state_dict()
 
 

@@ -1,0 +1,60 @@
+"""Phrases of a data set that become one token each: what an environment says again and again.
+
+Owns the choice. A student reads a fixed description in one step, and its memory keeps what varies. A phrase ends at a
+sentence's end, at a digit and at a name, which is a word that replies often say in quotes: what a reply names has the
+same tokens everywhere.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from agentflow.training.student.conversations import Conversation
+
+LEAST_SEEN = 20
+NAMED_SHARE = 0.06  # of a word's uses outside of replies: so many in quotes make it a name
+_QUOTED, _WORD, _PART = (
+    re.compile(r'"([^"\n]*)"'),
+    re.compile(r"[A-Za-z]+"),
+    re.compile(r"[A-Za-z]+|[^A-Za-z]+?"),
+)
+_ENDS = re.compile(r"[.!?] $|\n$")
+
+
+def phrases(conversations: Sequence[Conversation], most: int) -> list[str]:
+    """Return up to `most` phrases of two words or more, those that save the most tokens first."""
+    names = _named(conversations)
+    counts: Counter[str] = Counter()
+    for conversation in conversations:
+        for message in conversation.messages:
+            counts.update(_runs(message.text, names))
+    saved = {
+        text: (len(_PART.findall(text)) - 1) * count
+        for text, count in counts.items()
+        if count >= LEAST_SEEN and len(_WORD.findall(text)) > 1
+    }
+    return sorted(saved, key=lambda text: (-saved[text], text))[:most]
+
+
+def _named(conversations: Iterable[Conversation]) -> frozenset[str]:
+    """Return the words that are names."""
+    quoted, elsewhere = Counter[str](), Counter[str]()
+    for message in (message for one in conversations for message in one.messages):
+        if message.role == "assistant":
+            quoted.update(_WORD.findall(" ".join(_QUOTED.findall(message.text))))
+        else:
+            elsewhere.update(_WORD.findall(message.text))
+    return frozenset(w for w, count in quoted.items() if count >= NAMED_SHARE * elsewhere[w])
+
+
+def _runs(text: str, names: frozenset[str]) -> list[str]:
+    """Return the longest pieces of the sentences of a text without names and digits."""
+    found, run = list[str](), list[str]()
+    for part in _PART.findall(text):
+        is_name = part in names or part.isdigit()
+        if not is_name:
+            run.append(part)
+        if is_name or _ENDS.search("".join(run[-2:])):
+            found.append("".join(run))
+            run = []
+    return [*filter(None, found), "".join(run)]

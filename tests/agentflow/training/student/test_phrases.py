@@ -1,0 +1,58 @@
+"""Phrases: what an environment says again and again is one token, and names are not part of any."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agentflow.models.protocol import Message
+from agentflow.recurrent.text.tokenizer import Tokenizer
+from agentflow.training.student import Conversation
+from agentflow.training.student.phrases import phrases
+from agentflow.training.student.tokenizers import train_tokenizer
+
+NAMES = ("fig", "plum", "pear", "quince")
+
+
+def conversation(name: str) -> Conversation:
+    asked = f"You are in the long hall. There is also a red {name} here. It costs 12 pence.\n"
+    return Conversation(
+        messages=(
+            Message(role="user", text=asked),
+            Message(role="assistant", text=f'take("{name}")'),
+        )
+    )
+
+
+DATA = [conversation(name) for name in NAMES * 10]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
+    return train_tokenizer(DATA, tmp_path_factory.mktemp("t"), vocabulary=300, most_phrases=9)
+
+
+def test_a_phrase_ends_at_sentences_digits_and_names() -> None:
+    assert set(phrases(DATA, 99)) == {
+        "You are in the long hall. ",
+        "There is also a red ",
+        "It costs ",
+    }  # one word, such as `pence`, is no phrase
+
+
+def test_those_that_save_most_come_first() -> None:
+    assert phrases(DATA, 1) == ["You are in the long hall. "]
+
+
+def test_a_name_has_the_same_tokens_after_a_phrase_and_in_quotes(trained: Tokenizer) -> None:
+    for name in (*NAMES, "kumquat"):
+        alone = trained.encode(name)
+        asked, reply = (message.text for message in conversation(name).messages)
+        for text in (asked, reply):
+            ids = trained.encode(text)
+            assert any(ids[at : at + len(alone)] == alone for at in range(len(ids)))
+    assert len(trained.encode("You are in the long hall. ")) == 1
+
+
+@given(text=st.text(max_size=60) | st.sampled_from([m.text for c in DATA for m in c.messages]))
+def test_texts_come_back_whole(text: str, trained: Tokenizer) -> None:
+    assert trained.decode(trained.encode(text)) == text
