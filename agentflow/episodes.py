@@ -44,8 +44,13 @@ async def with_openings(task: Task) -> Task:
     for environment in _of(tools_in_reach(), task.tools):
         shown = await environment.shown_first()
         if shown:
-            parts.append(f"At the beginning {environment.name} shows:\n{shown}")
+            parts.append(opening_words(environment.name, shown))
     return task.model_copy(update={"context": "\n\n".join(parts)})
+
+
+def opening_words(name: str, shown: str) -> str:
+    """Return how a planner is told what an environment shows first."""
+    return f"At the beginning {name} shows:\n{shown}"
 
 
 def environments_in_reach() -> dict[str, NamedEnvironment]:

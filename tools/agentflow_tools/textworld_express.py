@@ -50,15 +50,30 @@ class TextWorldExpress(Environment):
         parameters: str = "",
         step_limit: int = 100,
     ) -> None:
-        self._left = step_limit
+        self._fold, self._step_limit = fold, step_limit
         self._jvm = _machine()
         try:
             self._world = self._jvm.names.textworldexpress.runtime.PythonInterface()
-            self._state = self._begun(game, parameters, seed, fold)
+            self._load(game, parameters)
+            self.begin(seed)
         except BaseException:
             self._jvm.close()
             raise
-        self._best = 0.0
+
+    def begin(self, seed: int) -> None:
+        """Begin the game of another seed of the same fold, as if it had just been made.
+
+        Raises:
+            InputError: It is not one of the fold.
+        """
+        first = FIRST_SEEDS[self._fold]
+        if not first <= seed < first + SEEDS:
+            problem = f"seed: {self._fold} has {first} to {first + SEEDS - 1}, not {seed}"
+            raise InputError(step="textworld_express", problem=problem)
+        state = self._world.generateNewGameJSON(seed, self._fold, True)
+        self._state: dict[str, Any] = json.loads(state)
+        self._solution = list(self._world.getGoldActionSequence())
+        self._left, self._best = self._step_limit, 0.0
 
     def opening(self) -> str:
         """Return the task, what is seen first, and how to find commands."""
@@ -104,16 +119,9 @@ class TextWorldExpress(Environment):
         commands = sorted(set(self._state["validActions"]))
         return commands_with(commands, containing)
 
-    def _begun(self, game: Game, parameters: str, seed: int, fold: Fold) -> dict[str, Any]:
+    def _load(self, game: Game, parameters: str) -> None:
         if problem := self._world.load(game, parameters):
             raise InputError(step="textworld_express", problem=f"parameters: {problem}")
-        first = FIRST_SEEDS[fold]
-        if not first <= seed < first + SEEDS:
-            problem = f"seed: {fold} has {first} to {first + SEEDS - 1}, not {seed}"
-            raise InputError(step="textworld_express", problem=problem)
-        state: dict[str, Any] = json.loads(self._world.generateNewGameJSON(seed, fold, True))
-        self._solution = list(self._world.getGoldActionSequence())
-        return state
 
 
 def _examples(commands: list[str]) -> str:

@@ -1,0 +1,138 @@
+"""What comes before the games: made-up commands to repeat, and made-up houses to search, smallest first.
+
+Owns both. A small recurrent model learns to copy names only when little else is asked of it; once it can, the games come
+easily (docs/results.md has the figures). All names are made up, and teachers play here as they do in the games.
+"""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from agentflow_evals.traces.textworld_express.exploring import BACK, explore, listed
+from agentflow_evals.traces.textworld_express.playing import Episode, play
+from agentflow_evals.traces.textworld_express.renaming import made_up
+from agentflow_evals.traces.textworld_express.teachers import TEACHERS, Teacher
+
+COMMANDS = 5  # that are said in one episode
+WAYS = {"north": (0, 1), "south": (0, -1), "east": (1, 0), "west": (-1, 0)}
+
+
+def sayings(draw: random.Random, count: int) -> Iterator[Episode]:
+    """Yield episodes in which Simon says something new each time."""
+    for _ in range(count):
+        said = [_phrase(draw, (1, 2, 2, 3)) for _ in range(COMMANDS)]
+        left = iter([f"Simon says, '{phrase}'." for phrase in said[1:]] + ["Simon says, you win!"])
+
+        def act(_command: str, left: Iterator[str] = left) -> str:
+            return next(left)
+
+        opening = {"seen": f"Simon says, '{said[0]}'."}
+        yield play(TEACHERS["simonsays"], "obey", opening, opening["seen"], act)
+
+
+def houses(draw: random.Random, count: int) -> Iterator[Episode]:
+    """Yield episodes in which a house of one to five rooms is searched for up to three things."""
+    for number in range(count):
+        house = House.drawn(draw, rooms=1 + min(4, 5 * number // count))
+        task = f"Take {' and '.join(house.wanted)}."
+        seen = f"{task}\n\n{house.look()}"
+        yield play(_SEARCHING, "search", {"seen": seen}, seen, house.act)
+
+
+def search(seen: str) -> str:
+    """Return the program for a whole house."""
+    wanted = seen.partition("Take ")[2].partition(".")[0].split(" and ")
+    return (
+        f'left = {listed(wanted)}\nbeen = []\nleft, been = explore(seen, left, been)\nreturn "done"'
+    )
+
+
+_SEARCHING: Teacher = {"search": search, "explore": explore}
+
+
+@dataclass
+class House:
+    """Rooms on a grid, with things in them and doors between some; told and acted on as in the games."""
+
+    rooms: dict[tuple[int, int], str]
+    things: dict[tuple[int, int], list[str]]
+    closed: set[frozenset[tuple[int, int]]]
+    wanted: list[str]
+    place: tuple[int, int] = (0, 0)
+    opened: set[frozenset[tuple[int, int]]] = field(default_factory=set)
+
+    @classmethod
+    def drawn(cls, draw: random.Random, rooms: int) -> "House":
+        """Return a house of so many rooms."""
+        names = _names(draw)
+        places = [(0, 0)]
+        while len(places) < rooms:
+            x, y = draw.choice(places)
+            dx, dy = draw.choice(list(WAYS.values()))
+            if (x + dx, y + dy) not in places:
+                places.append((x + dx, y + dy))
+        things = {place: [next(names) for _ in range(draw.randint(0, 2))] for place in places}
+        things[places[-1]].append(next(names))
+        all_things = [thing for found in things.values() for thing in found]
+        doors = {frozenset((a, b)) for a in places for b in places if _is_beside(a, b)}
+        return cls(
+            rooms={place: next(names) for place in places},
+            things=things,
+            closed={door for door in sorted(doors, key=sorted) if draw.random() < 0.3},
+            wanted=draw.sample(all_things, min(len(all_things), draw.randint(1, 3))),
+        )
+
+    def look(self) -> str:
+        """Return what is seen from where one is."""
+        told = [f"You are in the {self.rooms[self.place]}. "]
+        starts = ("In one part of the room you see", "There is also", "You also see")
+        told += [f"{starts[i % 3]} a {thing}. " for i, thing in enumerate(self.things[self.place])]
+        return "".join(told) + "\n" + " ".join(map(self._exit, self._ways()))
+
+    def act(self, command: str) -> str:
+        """Do what a command says; a teacher's commands are always possible."""
+        verb, _, rest = command.partition(" ")
+        if verb == "take":
+            self.things[self.place].remove(rest)
+            return f"You take the {rest}."
+        if verb == "open":
+            way = rest.removeprefix("door to ")
+            self.opened.add(frozenset((self.place, self._beyond(way))))
+            return f"You open the wood door, revealing the {self.rooms[self._beyond(way)]}."
+        if verb == "move":
+            self.place = self._beyond(rest)
+        return self.look()
+
+    def _ways(self) -> list[str]:
+        return [way for way in BACK if self._beyond(way) in self.rooms]
+
+    def _exit(self, way: str) -> str:
+        door = frozenset((self.place, self._beyond(way)))
+        name = self.rooms[self._beyond(way)]
+        if door not in self.closed:
+            return f"To the {way.title()} you see the {name}."
+        if door not in self.opened:
+            return f"To the {way.title()} you see a closed wood door."
+        return f"Through an open wood door, to the {way.title()} you see the {name}."
+
+    def _beyond(self, way: str) -> tuple[int, int]:
+        dx, dy = WAYS[way]
+        return self.place[0] + dx, self.place[1] + dy
+
+
+def _is_beside(a: tuple[int, int], b: tuple[int, int]) -> bool:
+    return abs(a[0] - b[0]) + abs(a[1] - b[1]) == 1
+
+
+def _phrase(draw: random.Random, lengths: tuple[int, ...]) -> str:
+    return " ".join(made_up(draw) for _ in range(draw.choice(lengths)))
+
+
+def _names(draw: random.Random) -> Iterator[str]:
+    """Yield names of one word or two, none of which has a word of another."""
+    seen: set[str] = set()
+    while True:
+        name = _phrase(draw, (1, 1, 2))
+        if seen.isdisjoint(name.split()):
+            seen.update(name.split())
+            yield name

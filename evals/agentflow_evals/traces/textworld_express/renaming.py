@@ -1,0 +1,59 @@
+"""Give the things of an episode made-up names, so that a student learns to read names and not to know them.
+
+Owns the choice of names. The games of the other folds have things of other names. A word is replaced in every text
+of the episode alike; what has a meaning of its own (commands, places to cook, units) stays.
+"""
+
+import random
+import re
+from collections.abc import Iterable
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+KEPT = frozenset(
+    _words(
+        """
+        a an and around barbeque book box chop clothes coin cook cookbook cupboard cutlery dice done door drawer east
+        eat fridge g grill in instructions kg kitchen knife l look m math meal mg ml mm cm move north of open oven
+        prepare problem put raw read room slice some south stove take the to west
+        """
+    )
+)
+LEAST_LETTERS = 4
+_QUOTED, _WORD = re.compile(r'"([^"]*)"'), re.compile(r"[a-z]{3,}")
+# What English words are made of, so that a student has copied the pieces of any word it may meet.
+_STARTS = _words(
+    "b bl br c ch cl cr d dr f fl fr g gl gr h j k kn l m n p ph pl pr qu r s sc sh sk sl sm sn sp squ st str sw t th tr "
+    "tw v w wh y z"
+)
+_VOWELS = _words("a a a e e e i i i o o o u u ai ea ee ie oa oo ou y")
+_ENDS = _words(
+    "- - - - b d l ll m n nd ng p r rd rn rs s ss st th tch mp x y le on an es to ts ash et ot"
+)
+_PARTS = (_STARTS, _VOWELS, _ENDS)
+
+
+def renamed(texts: list[str], programs: Iterable[str], draw: random.Random) -> list[str]:
+    """Return the texts with the words that the programs take from them replaced."""
+    literals = " ".join(text for program in programs for text in _QUOTED.findall(program))
+    words = sorted(set(_WORD.findall(literals)) - KEPT)
+    new: dict[str, str] = {}
+    for word in words:
+        new[word] = made_up(draw)
+    if not new:
+        return texts
+    pattern = re.compile(r"\b(" + "|".join(new) + r")\b")
+    return [pattern.sub(lambda found: new[found[1]], text) for text in texts]
+
+
+def made_up(draw: random.Random) -> str:
+    """Return a word that nobody knows, of four letters or more: shorter ones may be words."""
+    word = ""
+    while len(word) < LEAST_LETTERS:
+        parts = range(draw.choice((1, 1, 2, 2)))
+        word = "".join(map("".join, ((draw.choice(letters) for letters in _PARTS) for _ in parts)))
+        word = word.replace("-", "")
+    return word

@@ -1,0 +1,86 @@
+"""Recursion as a trained model does it: it writes a function's body for one call, and each call below is written anew.
+
+Owns one expansion. Source: Yu et al., ReCode, arXiv:2510.23564, Algorithm 1; as there a body is written for the call at
+hand, with the values of its arguments in sight, and not for all calls of that function.
+"""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from agentflow import Message, Program, Unwritten, flow, generate, note, run_program
+from agentflow.data import Data
+from agentflow.errors import EpisodeOverError, ExpansionError, InputError, ProgramError, ToolError
+from agentflow_planners.trained import grammars
+from agentflow_planners.trained.prompts import of_call
+
+REPAIRABLE = (ProgramError, InputError, ToolError)
+MAX_TOKENS = 400
+WARMER = 0.3  # by how much each further version of a body may differ from the first
+
+
+class Call(BaseModel):
+    """A call of a function that nobody has written."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    arguments: dict[str, Data] = {}
+    level: int = 0
+
+
+class Job(BaseModel):
+    """What stays the same all over one tree; see the options of `trained`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tools: tuple[str, ...]
+    levels: int
+    repairs: int
+
+
+@flow
+async def write_and_run(call: Call, job: Job) -> Any:
+    """Write one function for one call and return its value."""
+    return await expand(call, job)
+
+
+async def expand(call: Call, job: Job) -> Any:
+    """Return the value of a call.
+
+    Raises:
+        ExpansionError: It is nested too deeply, or no version of its body worked.
+        EpisodeOverError: The episode ended in it.
+        ModelError: A call of the model failed for good.
+        SandboxUnavailableError: Generated code cannot be confined here.
+    """
+    if call.level >= job.levels:
+        problem = f"functions are nested {job.levels} deep; raise `levels` if the task needs it"
+        raise ExpansionError(step=call.name, problem=problem)
+
+    async def answer(unwritten: Unwritten) -> Any:
+        below = Call(name=unwritten.name, arguments=unwritten.arguments(), level=call.level + 1)
+        return await write_and_run.named(below.name)(below, job)
+
+    asked = [Message(role="user", text=of_call(call.name, call.arguments))]
+    problem = ""
+    for version in range(job.repairs + 1):
+        # The question is the same: a further version goes on from the state that has read it.
+        reply = await generate(
+            asked,
+            grammar=grammars.program(),
+            max_tokens=MAX_TOKENS,
+            temperature=WARMER * version,
+            seed=version,
+        )
+        program = Program(code=reply.text, inputs=call.arguments, tools=job.tools)
+        try:
+            return await run_program(program, answer, name=f"{call.name} program")
+        except EpisodeOverError:
+            raise
+        except REPAIRABLE as error:
+            problem = error.report if isinstance(error, ProgramError) else str(error)
+            note(f"version {version + 1} of {call.name} failed: {problem}")
+    raise ExpansionError(
+        step=call.name, problem=f"none of {job.repairs + 1} versions worked; the last: {problem}"
+    )

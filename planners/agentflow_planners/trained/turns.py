@@ -1,0 +1,84 @@
+"""Acting by turns as a trained model does it: one call at a time, or one program at a time.
+
+Owns the two loops. The conversation holds nothing but the task, what the model wrote and what came of it.
+"""
+
+import ast
+
+from agentflow import AgentflowError, Message, Tool, generate
+from agentflow.errors import EpisodeOverError, ExpansionError, ProgramError
+from agentflow_planners.shared.cells import Cell, Notebook
+from agentflow_planners.trained import grammars
+from agentflow_planners.trained.prompts import DONE
+
+MAX_TOKENS = 400
+NOTHING = "nothing"  # what is heard of a program that prints nothing
+
+
+async def act_by_calls(opening: str, tools: dict[str, Tool[..., object]], turns: int) -> str:
+    """Let the model make one call a turn, until it is done or the episode is over.
+
+    Raises:
+        ExpansionError: It is not done after the last turn.
+        ModelError: A call of the model failed for good.
+    """
+    said = [Message(role="user", text=opening)]
+    for _turn in range(turns):
+        reply = await generate(
+            said,
+            grammar=grammars.call_of(tuple(tools), DONE),
+            max_tokens=MAX_TOKENS,
+            temperature=0.0,
+        )
+        if reply.text == DONE:
+            return DONE
+        try:
+            heard = await _called(reply.text, tools)
+        except EpisodeOverError:
+            return DONE
+        except AgentflowError as error:
+            heard = f"error: {error}"
+        said += [Message(role="assistant", text=reply.text), Message(role="user", text=heard)]
+    raise _endless(turns)
+
+
+async def act_by_programs(opening: str, tools: tuple[str, ...], turns: int) -> object:
+    """Let the model write one program a turn, until one returns the answer or the episode is over.
+
+    Raises:
+        ExpansionError: None has after the last turn.
+        ModelError: A call of the model failed for good.
+        SandboxUnavailableError: Generated code cannot be confined here.
+    """
+    notebook = Notebook({}, tools)
+    said = [Message(role="user", text=opening)]
+    for _turn in range(turns):
+        reply = await generate(
+            said, grammar=grammars.program(), max_tokens=MAX_TOKENS, temperature=0.0
+        )
+        try:
+            outcome = await notebook.run(reply.text)
+        except EpisodeOverError:
+            return DONE
+        except ProgramError as error:
+            heard = f"error: {error.report}"
+        except AgentflowError as error:
+            heard = f"error: {error}"
+        else:
+            if not isinstance(outcome, Cell):
+                return outcome.value
+            heard = outcome.printed.strip() or NOTHING
+        said += [Message(role="assistant", text=reply.text), Message(role="user", text=heard)]
+    raise _endless(turns)
+
+
+async def _called(text: str, tools: dict[str, Tool[..., object]]) -> str:
+    tree = ast.parse(text, mode="eval").body
+    assert isinstance(tree, ast.Call), "the grammar allows nothing else"
+    assert isinstance(tree.func, ast.Name), "the grammar names tools only"
+    arguments = tuple(ast.literal_eval(argument) for argument in tree.args)
+    return str(await tools[tree.func.id].call(arguments, {}))
+
+
+def _endless(turns: int) -> ExpansionError:
+    return ExpansionError(step="trained", problem=f"not done after {turns} turns; raise `turns`")

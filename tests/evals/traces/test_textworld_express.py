@@ -1,0 +1,173 @@
+"""What teachers of TextWorld Express write: games that are won, the same commands in every form, names that are read."""
+
+import random
+import re
+
+import pytest
+from agentflow_evals.traces.textworld_express.exploring import explore
+from agentflow_evals.traces.textworld_express.lessons import House, houses, sayings, search
+from agentflow_evals.traces.textworld_express.playing import play
+from agentflow_evals.traces.textworld_express.renaming import KEPT, renamed
+from agentflow_evals.traces.textworld_express.source import textworld_express
+from agentflow_evals.traces.textworld_express.teachers import TEACHERS, answer, cook, obey, pick
+from agentflow_tools.textworld_express import Game
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agentflow.errors import TrainingDataError
+from agentflow.training.student import Conversation
+from tests.tools.games import needs
+
+GAMES: tuple[Game, ...] = ("arithmetic", "cookingworld", "mapreader", "simonsays", "sorting")
+COMMAND = re.compile(r'world_act\("([^"]+)"\)')
+
+KITCHEN = (
+    "You are in the kitchen. In one part of the room you see a counter that has a red onion on it. There is also a "
+    "fridge that is closed. You also see a cutlery drawer that is closed.\n"
+    "To the North you see a closed wood door. To the South you see the garden."
+)
+
+
+def test_a_room_is_looked_through_before_it_is_left() -> None:
+    assert explore(KITCHEN, ["knife", "red onion"], []).splitlines() == [
+        'world_act("take red onion")',
+        'left = ["knife"]',
+        'been = been + ["kitchen"]',
+        'world_act("open fridge")',
+        'world_act("open cutlery drawer")',
+        'world_act("open door to north")',
+        'seen = world_act("look around")',
+        "return explore(seen, left, been)",
+    ]
+
+
+def test_only_rooms_that_are_new_are_visited_and_every_way_is_walked_back() -> None:
+    seen = "You are in the hall. \nTo the North you see the attic. To the East you see the cellar."
+    assert explore(seen, ["coin"], ["attic"]).splitlines() == [
+        'been = been + ["hall"]',
+        'if left and "cellar" not in been:',
+        '    seen = world_act("move east")',
+        "    left, been = explore(seen, left, been)",
+        '    world_act("move west")',
+        "return left, been",
+    ]
+
+
+def test_the_task_s_own_words_are_no_sight() -> None:
+    opening = (
+        "Your task is to take the coin.\n\nYou are in the hall. \nTo the North you see the attic."
+    )
+    assert "take coin" not in explore(opening, ["coin"], [])
+
+
+def test_what_is_found_ends_the_search() -> None:
+    seen = "You are in the yard. There is also a barbeque. \nTo the North you see the attic."
+    assert explore(seen, ["grill red onion"], ["attic"]).splitlines() == [
+        'world_act("cook red onion in barbeque")',
+        "left = []",
+        'been = been + ["yard"]',
+        "return left, been",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("problem", "written"),
+    [
+        ("divide 22 by 11", "22 // 11"),
+        ("multiply 3 and 4", "3 * 4"),
+        ("add 7 and 10", "7 + 10"),
+        ("subtract 4 from 9", "9 - 4"),
+    ],
+)
+def test_the_program_computes(problem: str, written: str) -> None:
+    text = f"Your task is to solve the following math problem: {problem} . \nThen, pick up"
+    assert answer("here", text) == f"number = {written}\nreturn pick(seen, number)"
+
+
+def test_the_things_of_the_wanted_quantity_are_picked() -> None:
+    seen = "a counter that has 33 papayas, 3 green figs, and 13 plums on it"
+    assert pick(seen, 3).startswith('world_act("take 3 green figs")\n')
+    assert pick(seen, 13).startswith('world_act("take 13 plums")\n')
+
+
+def test_who_is_not_told_what_to_do_is_done() -> None:
+    assert obey("Simon says, you have completed the game.  You win!") == 'return "done"'
+
+
+def test_a_knife_is_wanted_only_for_cutting() -> None:
+    recipe = "Ingredients:\n  leek\n  salt\n\nDirections:\n  fry the leek\n  prepare meal\n"
+    assert cook(KITCHEN, recipe).splitlines()[0] == 'left = ["leek", "salt"]'
+    assert 'world_act("cook leek in stove")' in cook(KITCHEN, recipe)
+
+
+def test_names_change_everywhere_alike_and_commands_stay() -> None:
+    texts = ["There is a red onion, and an onion pie.", 'world_act("take red onion")']
+    seen, program = renamed(texts, texts[1:], random.Random(3))
+    [name] = re.findall(r'take ([^"]+)"', program)
+    assert name in seen
+    assert "onion" not in seen + program
+    assert seen.startswith("There is a ")
+    assert "take" in KEPT
+
+
+def commands(conversations: list[Conversation]) -> list[str]:
+    replies = [m.text for one in conversations for m in one.messages if m.role == "assistant"]
+    return [command for reply in replies for command in COMMAND.findall(reply)]
+
+
+@needs("textworld_express")
+@pytest.mark.parametrize("game", [name for name in GAMES if name != "sorting"])
+def test_every_form_is_the_same_episodes(game: Game) -> None:
+    flat = list(textworld_express(5, games=[game], seeds=3, form="flat"))
+    code = list(textworld_express(5, games=[game], seeds=3, form="code"))
+    assert len(flat) == len(code) == 3
+    assert commands(flat) == commands(code)
+    recursive = list(textworld_express(5, games=[game], seeds=3, form="recursive"))
+    assert set(commands(flat)) <= set(commands(recursive))
+    assert recursive == list(textworld_express(5, games=[game], seeds=3, form="recursive"))
+
+
+@needs("textworld_express")
+def test_a_teacher_wins_games_that_nobody_trains_on() -> None:
+    # A lost game is an error of the source.
+    for game in GAMES:
+        assert list(textworld_express(0, games=[game], seeds=20, fold="test", made_up=0))
+
+
+@needs("textworld_express")
+def test_a_game_without_a_teacher_is_refused() -> None:
+    assert set(TEACHERS) == set(GAMES)
+    with pytest.raises(TrainingDataError, match="twc: teachers know arithmetic, "):
+        list(textworld_express(0, games=["twc"], seeds=1))
+    with pytest.raises(TrainingDataError, match="up to 1000 seeds"):
+        list(textworld_express(0, games=["sorting"], seeds=1001))
+
+
+@given(rooms=st.integers(1, 5), seed=st.integers(0, 10_000))
+def test_a_made_up_house_is_searched_and_left_where_it_was_entered(rooms: int, seed: int) -> None:
+    house = House.drawn(random.Random(seed), rooms)
+    [episode] = houses(random.Random(seed), 1)
+    assert episode.calls[-1][1].startswith(("left", "been", "return", "world_act", "if"))
+    assert len(house.rooms) == rooms
+    before = house.place
+    commands = play(
+        {"search": search, "explore": explore},
+        "search",
+        {"seen": f"Take {' and '.join(house.wanted)}.\n\n{house.look()}"},
+        "",
+        house.act,
+    ).commands
+    assert house.place == before
+    taken = [command for _heard, command in commands if "take" in command]
+    assert len(taken) == len(house.wanted)
+
+
+def test_a_lesson_of_sayings_repeats_what_is_said() -> None:
+    [episode] = sayings(random.Random(1), 1)
+    for heard, command in episode.commands[:-1]:
+        assert command.partition('"')[2].partition('"')[0] in heard
+
+
+def test_lessons_come_before_the_games() -> None:
+    found = list(textworld_express(0, games=[], form="flat", lessons=3))
+    assert [(one.group, one.lesson) for one in found] == [("sayings", 0)] * 3 + [("houses", 1)] * 3

@@ -1,0 +1,163 @@
+"""The planner for trained models asks in the words of the training data, and survives what a model may write."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from agentflow_evals.scorers.reward import reward
+from agentflow_evals.suites.worlds import GOAL
+from agentflow_evals.traces.textworld_express.source import Form, textworld_express
+from agentflow_planners.trained.planner import trained
+from agentflow_tools.textworld_express import Game, TextWorldExpress
+
+from agentflow import Environment, Result, Runner, RunResult, Task, action, flow
+from agentflow.episodes import episode, with_openings
+from agentflow.errors import ExpansionError
+from agentflow.models.protocol import OnText, Reply, Request
+from agentflow.training.student import Conversation
+from tests.parts import Scripted, shape
+from tests.tools.games import needs
+
+pytestmark = pytest.mark.anyio
+
+Said = tuple[str, ...]
+
+
+class Talking(Scripted):
+    """A scripted model that answers from the whole conversation."""
+
+    def __init__(self, answer: Callable[[Said], str]) -> None:
+        super().__init__(lambda _prompt: answer(self.said))
+        self.said: Said = ()
+
+    async def complete(self, request: Request, on_text: OnText) -> Reply:
+        assert request.grammar, "a trained model is held to a grammar"
+        self.said = tuple(message.text for message in request.messages)
+        return await super().complete(request, on_text)
+
+
+def by_heart(conversations: Iterator[Conversation]) -> Talking:
+    """Return a model that knows the replies of these conversations, and no others."""
+    known = {
+        tuple(message.text for message in one.messages[:place]): one.messages[place].text
+        for one in conversations
+        for place in range(1, len(one.messages), 2)
+    }
+    return Talking(lambda said: known[said])
+
+
+async def played(
+    journal: str, model: Scripted, world: Any, *, goal: str = GOAL, **options: Any
+) -> RunResult[dict[str, Any]]:
+    """Return the run of one episode: the planner's answer, and the points."""
+
+    @flow
+    async def trial(task: Task) -> dict[str, Any]:
+        async with episode():
+            result: Result = await trained(await with_openings(task), **options)
+            verdict = await reward(result.output, {"environment": "world", "full": 1})
+        return {"answer": result.output, "points": verdict.value}
+
+    tools = world.tools()
+    task = Task(goal=goal, tools=tuple(tool.name for tool in tools))
+    result = await Runner(journal=journal, model=model, tools=tools).run_async(trial, task)
+    if journal != ":memory:":
+        replayed = await Runner(journal=journal, tools=tools).replay(trial, result.id)
+        assert shape(replayed.record) == shape(result.record)
+    return result
+
+
+@needs("textworld_express")
+@pytest.mark.parametrize("form", ["recursive", "flat", "code"])
+@pytest.mark.parametrize(
+    "game", ["arithmetic", "cookingworld", "mapreader", "simonsays", "sorting"]
+)
+async def test_a_planner_asks_what_the_training_data_has(
+    game: Game, form: Form, journal: str
+) -> None:
+    model = by_heart(textworld_express(0, games=[game], seeds=1, form=form, made_up=0))
+    world = TextWorldExpress.named("world", game=game, seed=0)
+    result = await played(journal, model, world, form=form)
+    assert result.output == {"answer": "done", "points": 1.0}
+    if form == "recursive" and game == "cookingworld":
+        names = [step.name for step in result.record.steps.values()]
+        assert {"cook", "explore", "explore program"} <= set(names)
+
+
+class Bell(Environment):
+    """It is rung twice, and then it is over."""
+
+    def __init__(self) -> None:
+        self.rung = 0
+
+    def opening(self) -> str:
+        return "a bell"
+
+    def score(self) -> float:
+        return self.rung / 2
+
+    def is_over(self) -> bool:
+        return self.rung == 2
+
+    @action
+    def ring(self, how: str) -> str:
+        """Ring it."""
+        self.rung += 1
+        return f"it rings {how}"
+
+
+def one_after_the_other(*replies: str) -> Talking:
+    left = iter(replies)
+    return Talking(lambda _said: next(left))
+
+
+RING = 'world_ring("softly")'
+
+
+@pytest.mark.parametrize(
+    ("form", "replies"),
+    [
+        ("recursive", [f"{RING}\nreturn again()", f"{RING}\n{RING}\nreturn 1"]),
+        ("flat", [RING, RING, RING]),
+        ("code", [RING, f"{RING}\nprint(1)\n{RING}"]),
+    ],
+)
+async def test_an_episode_that_is_over_ends_the_planner(
+    form: Form, replies: list[str], journal: str
+) -> None:
+    result = await played(journal, one_after_the_other(*replies), Bell.named("world"), form=form)
+    assert result.output == {"answer": "done", "points": 1.0}
+
+
+async def test_a_program_that_fails_is_written_again_for_the_same_question() -> None:
+    model = one_after_the_other(
+        "return missing", "left = [1]\nreturn left + 1", f"{RING}\nreturn 7"
+    )
+    result = await played(":memory:", model, Bell.named("world"))
+    assert result.output == {"answer": 7, "points": 0.5}
+    assert len(set(model.asked)) == 1
+
+
+async def test_versions_run_out() -> None:
+    model = Talking(lambda _said: "return missing")
+    with pytest.raises(ExpansionError, match=r"none of 2 versions worked; .*missing"):
+        await played(":memory:", model, Bell.named("world"), repairs=1)
+
+
+async def test_endless_nesting_ends() -> None:
+    model = Talking(lambda _said: "return solve()")
+    with pytest.raises(ExpansionError, match="nested 5 deep; raise `levels`"):
+        await played(":memory:", model, Bell.named("world"), levels=5, repairs=0)
+
+
+@pytest.mark.parametrize("form", ["flat", "code"])
+async def test_endless_turns_end(form: Form) -> None:
+    model = Talking(lambda _said: "world_ring(1, 2)" if form == "flat" else "print(1)")
+    with pytest.raises(ExpansionError, match="not done after 3 turns; raise `turns`"):
+        await played(":memory:", model, Bell.named("world"), form=form, turns=3)
+
+
+async def test_a_program_that_prints_nothing_is_told_so() -> None:
+    model = one_after_the_other("x = 1", 'return "done"')
+    await played(":memory:", model, Bell.named("world"), form="code")
+    assert model.asked[-1] == "nothing"
