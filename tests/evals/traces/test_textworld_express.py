@@ -116,22 +116,22 @@ def commands(conversations: list[Conversation]) -> list[str]:
 
 
 @needs("textworld_express")
-@pytest.mark.parametrize("game", [name for name in GAMES if name != "sorting"])
+@pytest.mark.parametrize("game", ["arithmetic", "cookingworld"])
 def test_every_form_is_the_same_episodes(game: Game) -> None:
-    flat = list(textworld_express(5, games=[game], seeds=3, form="flat"))
-    code = list(textworld_express(5, games=[game], seeds=3, form="code"))
-    assert len(flat) == len(code) == 3
+    flat = list(textworld_express(5, games=[game], seeds=2, form="flat"))
+    code = list(textworld_express(5, games=[game], seeds=2, form="code"))
+    assert len(flat) == len(code) == 2
     assert commands(flat) == commands(code)
-    recursive = list(textworld_express(5, games=[game], seeds=3, form="recursive"))
+    recursive = list(textworld_express(5, games=[game], seeds=2, form="recursive"))
     assert set(commands(flat)) <= set(commands(recursive))
-    assert recursive == list(textworld_express(5, games=[game], seeds=3, form="recursive"))
+    assert recursive == list(textworld_express(5, games=[game], seeds=2, form="recursive"))
 
 
 @needs("textworld_express")
 def test_a_teacher_wins_games_that_nobody_trains_on() -> None:
     # A lost game is an error of the source.
     for game in GAMES:
-        assert list(textworld_express(0, games=[game], seeds=20, fold="test", made_up=0))
+        assert list(textworld_express(0, games=[game], seeds=8, fold="test", made_up=0))
 
 
 @needs("textworld_express")
