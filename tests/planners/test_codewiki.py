@@ -124,7 +124,7 @@ async def test_a_real_package_is_documented_whole_from_leaves_to_the_overview(
     model = Writer()
     source = Reading(folder="agentflow/training")
     output = await wiki(model, journal, source=source, leaf_chars=8_000, depth=4, listed=20)
-    files = {str(path.relative_to(HERE)): path.read_text() for path in (HERE / "agentflow/training").glob("*.py")}  # fmt: skip
+    files = {str(path.relative_to(HERE)): path.read_text() for path in (HERE / "agentflow/training").rglob("*.py")}  # fmt: skip
     wanted = [each.id for each in components_of(files)]
     assert sorted(leaves(output["pages"])) == sorted(wanted), "each in one leaf, none lost"
     assert output["failed"] == {}

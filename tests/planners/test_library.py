@@ -23,7 +23,7 @@ FROM_THE_FIELD = """
 MOST_LINES, MOST_ON_AVERAGE = 3_500, 130
 
 SDK = ("agentflow", "agentflow.data", "agentflow.errors", "agentflow.statistics")
-ROOMS = ("shared", "functions", "recoding", "optimising")
+ROOMS = ("shared", "functions", "recoding", "students", "optimising")
 
 COSTS = ("one call", "a few calls", "tens of calls", "hundreds of calls", "thousands of calls")
 SECTION = re.compile(r"^(Source|Cost|Needs|Published): (\S.*(?:\n[ \t]+\S.*)*)$", re.M)

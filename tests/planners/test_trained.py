@@ -7,7 +7,7 @@ import pytest
 from agentflow_evals.scorers.reward import reward
 from agentflow_evals.suites.worlds import GOAL
 from agentflow_evals.traces.textworld_express.source import Form, textworld_express
-from agentflow_planners.trained.planner import trained
+from agentflow_planners.trained import trained
 from agentflow_tools.textworld_express import Game, TextWorldExpress
 
 from agentflow import Environment, Result, Runner, RunResult, Task, action, flow

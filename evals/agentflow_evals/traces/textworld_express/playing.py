@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from textwrap import indent
 from typing import Any
 
-from agentflow_planners.trained.prompts import DONE, of_call
+from agentflow_planners.students.prompts import DONE, of_call
 
 from agentflow import placeholders
 from agentflow_evals.traces.textworld_express.teachers import Teacher

@@ -8,7 +8,7 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from agentflow_planners.trained.prompts import of_task
+from agentflow_planners.students.prompts import of_task
 from agentflow_tools.textworld_express import FIRST_SEEDS, SEEDS, Fold, Game, TextWorldExpress
 
 from agentflow.episodes import opening_words

@@ -19,9 +19,9 @@ from pydantic import Field
 from agentflow import Result, Task, flow
 from agentflow.errors import EpisodeOverError
 from agentflow_planners.shared.acting import tools_of
-from agentflow_planners.trained.prompts import DONE, of_task
-from agentflow_planners.trained.recursion import Call, Job, expand
-from agentflow_planners.trained.turns import act_by_calls, act_by_programs
+from agentflow_planners.students.prompts import DONE, of_task
+from agentflow_planners.students.recursion import Call, Job, expand
+from agentflow_planners.students.turns import act_by_calls, act_by_programs
 
 Form = Literal["recursive", "flat", "code"]
 

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict
 from agentflow import Message, Program, Unwritten, flow, generate, note, run_program
 from agentflow.data import Data
 from agentflow.errors import EpisodeOverError, ExpansionError, InputError, ProgramError, ToolError
-from agentflow_planners.trained import grammars
-from agentflow_planners.trained.prompts import of_call
+from agentflow_planners.students import grammars
+from agentflow_planners.students.prompts import of_call
 
 REPAIRABLE = (ProgramError, InputError, ToolError)
 MAX_TOKENS = 400

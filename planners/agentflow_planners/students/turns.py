@@ -8,8 +8,8 @@ import ast
 from agentflow import AgentflowError, Message, Tool, generate
 from agentflow.errors import EpisodeOverError, ExpansionError, ProgramError
 from agentflow_planners.shared.cells import Cell, Notebook
-from agentflow_planners.trained import grammars
-from agentflow_planners.trained.prompts import DONE
+from agentflow_planners.students import grammars
+from agentflow_planners.students.prompts import DONE
 
 MAX_TOKENS = 400
 NOTHING = "nothing"  # what is heard of a program that prints nothing
