@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from agentflow_evals.scorers.reward import reward
 from agentflow_evals.suites.worlds import GOAL
-from agentflow_evals.traces.textworld_express.source import Form, textworld_express
+from agentflow_evals.traces.textworld_express.source import Form, Part, textworld_express
 from agentflow_planners.trained import trained
 from agentflow_tools.textworld_express import Game, TextWorldExpress
 
@@ -75,7 +75,7 @@ async def played(
 async def test_a_planner_asks_what_the_training_data_has(
     game: Game, form: Form, journal: str
 ) -> None:
-    model = by_heart(textworld_express(0, games=[game], seeds=1, form=form, made_up=0))
+    model = by_heart(textworld_express(0, [[Part(play=game, episodes=1)]], form=form, made_up=0))
     world = TextWorldExpress.named("world", game=game, seed=0)
     result = await played(journal, model, world, form=form)
     assert result.output == {"answer": "done", "points": 1.0}

@@ -27,7 +27,9 @@ def phrases(conversations: Sequence[Conversation], most: int) -> list[str]:
     counts: Counter[str] = Counter()
     for conversation in conversations:
         for message in conversation.messages:
-            counts.update(_runs(message.text, names))
+            is_reply = message.role == "assistant"
+            for text in _outside_quotes(message.text) if is_reply else [message.text]:
+                counts.update(_runs(text, names))
     saved = {
         text: (len(_PART.findall(text)) - 1) * count
         for text, count in counts.items()
@@ -45,6 +47,15 @@ def _named(conversations: Iterable[Conversation]) -> frozenset[str]:
         else:
             elsewhere.update(_WORD.findall(message.text))
     return frozenset(w for w, count in quoted.items() if count >= NAMED_SHARE * elsewhere[w])
+
+
+def _outside_quotes(reply: str) -> list[str]:
+    """Return what a reply says around its quoted texts, quotes included: what is in them is a name, whatever it is elsewhere."""
+    parts = reply.split('"')
+    last = len(parts) - 1
+    return [
+        '"' * (at > 0) + part + '"' * (at < last) for at, part in enumerate(parts) if at % 2 == 0
+    ]
 
 
 def _runs(text: str, names: frozenset[str]) -> list[str]:

@@ -5,16 +5,16 @@ import re
 
 import pytest
 from agentflow_evals.traces.textworld_express.exploring import explore
-from agentflow_evals.traces.textworld_express.lessons import House, houses, sayings, search
+from agentflow_evals.traces.textworld_express.made_up_worlds import House, houses, sayings, search
 from agentflow_evals.traces.textworld_express.playing import play
 from agentflow_evals.traces.textworld_express.renaming import KEPT, renamed
-from agentflow_evals.traces.textworld_express.source import textworld_express
+from agentflow_evals.traces.textworld_express.source import Part, textworld_express
 from agentflow_evals.traces.textworld_express.teachers import TEACHERS, answer, cook, obey, pick
 from agentflow_tools.textworld_express import Game
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentflow.errors import TrainingDataError
+from agentflow.errors import InputError, TrainingDataError
 from agentflow.training.student import Conversation
 from tests.tools.games import needs
 
@@ -115,32 +115,40 @@ def commands(conversations: list[Conversation]) -> list[str]:
     return [command for reply in replies for command in COMMAND.findall(reply)]
 
 
+def lesson(**episodes: int) -> list[list[Part]]:
+    return [[Part.model_validate({"play": n, "episodes": k}) for n, k in episodes.items()]]
+
+
 @needs("textworld_express")
 @pytest.mark.parametrize("game", ["arithmetic", "cookingworld"])
 def test_every_form_is_the_same_episodes(game: Game) -> None:
-    flat = list(textworld_express(5, games=[game], seeds=2, form="flat"))
-    code = list(textworld_express(5, games=[game], seeds=2, form="code"))
+    flat = list(textworld_express(5, lesson(**{game: 2}), form="flat"))
+    code = list(textworld_express(5, lesson(**{game: 2}), form="code"))
     assert len(flat) == len(code) == 2
     assert commands(flat) == commands(code)
-    recursive = list(textworld_express(5, games=[game], seeds=2, form="recursive"))
+    recursive = list(textworld_express(5, lesson(**{game: 2}), form="recursive"))
     assert set(commands(flat)) <= set(commands(recursive))
-    assert recursive == list(textworld_express(5, games=[game], seeds=2, form="recursive"))
+    assert recursive == list(textworld_express(5, lesson(**{game: 2}), form="recursive"))
 
 
 @needs("textworld_express")
 def test_a_teacher_wins_games_that_nobody_trains_on() -> None:
     # A lost game is an error of the source.
-    for game in GAMES:
-        assert list(textworld_express(0, games=[game], seeds=8, fold="test", made_up=0))
+    games = lesson(**dict.fromkeys(GAMES, 8))
+    assert list(textworld_express(0, games, fold="test", made_up=0))
+    kitchen = Part(play="cookingworld", episodes=8, parameters="numLocations=1, includeDoors=0")
+    assert list(textworld_express(0, [[kitchen]], made_up=0))
 
 
 @needs("textworld_express")
 def test_a_game_without_a_teacher_is_refused() -> None:
     assert set(TEACHERS) == set(GAMES)
-    with pytest.raises(TrainingDataError, match="twc: teachers know arithmetic, "):
-        list(textworld_express(0, games=["twc"], seeds=1))
-    with pytest.raises(TrainingDataError, match="up to 1000 seeds"):
-        list(textworld_express(0, games=["sorting"], seeds=1001))
+    with pytest.raises(TrainingDataError, match="twc: teachers know sayings, houses, arithmetic, "):
+        list(textworld_express(0, lesson(twc=1)))
+    with pytest.raises(TrainingDataError, match="up to 1000 episodes"):
+        list(textworld_express(0, lesson(sorting=1001)))
+    with pytest.raises(InputError, match="parameters"):
+        list(textworld_express(0, [[Part(play="sorting", episodes=1, parameters="rooms=2")]]))
 
 
 @given(rooms=st.integers(1, 5), seed=st.integers(0, 10_000))
@@ -168,6 +176,6 @@ def test_a_lesson_of_sayings_repeats_what_is_said() -> None:
         assert command.partition('"')[2].partition('"')[0] in heard
 
 
-def test_lessons_come_before_the_games() -> None:
-    found = list(textworld_express(0, games=[], form="flat", lessons=3))
-    assert [(one.group, one.lesson) for one in found] == [("sayings", 0)] * 3 + [("houses", 1)] * 3
+def test_lessons_are_in_their_order() -> None:
+    found = list(textworld_express(0, lesson(sayings=2) + lesson(houses=1), form="flat"))
+    assert [(one.group, one.lesson) for one in found] == [("sayings", 0)] * 2 + [("houses", 1)]

@@ -9,7 +9,8 @@ import re
 # Where the games keep food and knives; nothing else that can be opened holds anything wanted.
 CONTAINERS = ("fridge", "kitchen cupboard", "cutlery drawer")
 BACK = {"north": "south", "south": "north", "east": "west", "west": "east"}
-GRILL = "grill "  # a thing to be grilled where there is a barbeque, not to be taken
+GRILL = "grill "  # a thing to be grilled where that can be done, not to be taken
+GRILLS = ("barbeque", "toaster")  # a house has one of them
 _ROOM = re.compile(r"You are in the ([a-z ]+)\.")
 _EXIT = re.compile(r"[Tt]o the (North|South|East|West) you see the ([a-z ]+)\.")
 _DOOR = re.compile(r"[Tt]o the (North|South|East|West) you see a closed ")
@@ -23,7 +24,7 @@ def explore(seen: str, left: list[str], been: list[str]) -> str:
     lines, wanted = [], list(left)
     for thing in left:
         if is_seen(thing, seen):
-            lines.append(f'world_act("{_command(thing)}")')
+            lines.append(f'world_act("{_command(thing, seen)}")')
             wanted.remove(thing)
     if wanted != left:
         lines.append(f"left = {listed(wanted)}")
@@ -47,9 +48,10 @@ def explore(seen: str, left: list[str], been: list[str]) -> str:
 
 
 def is_seen(thing: str, seen: str) -> bool:
-    """Return whether a thing stands in what is seen, as a whole phrase."""
-    phrase = "barbeque" if thing.startswith(GRILL) else thing
-    return re.search(rf"\b{re.escape(phrase)}\b", seen) is not None
+    """Return whether a thing stands in what is seen, or where it can be grilled."""
+    if thing.startswith(GRILL):
+        return any(_is_in(place, seen) for place in GRILLS)
+    return _is_in(thing, seen)
 
 
 def listed(things: list[str]) -> str:
@@ -57,10 +59,16 @@ def listed(things: list[str]) -> str:
     return "[" + ", ".join(f'"{thing}"' for thing in things) + "]"
 
 
-def _command(thing: str) -> str:
-    if thing.startswith(GRILL):
-        return f"cook {thing.removeprefix(GRILL)} in barbeque"
-    return f"take {thing}"
+def _command(thing: str, seen: str) -> str:
+    if not thing.startswith(GRILL):
+        return f"take {thing}"
+    place = next(place for place in GRILLS if _is_in(place, seen))
+    return f"cook {thing.removeprefix(GRILL)} in {place}"
+
+
+def _is_in(phrase: str, seen: str) -> bool:
+    """Return whether a phrase stands there whole."""
+    return re.search(rf"\b{re.escape(phrase)}\b", seen) is not None
 
 
 def _closed(seen: str, wanted: list[str]) -> list[str]:

@@ -18,7 +18,7 @@ KEPT = frozenset(
         """
         a an and around barbeque book box chop clothes coin cook cookbook cupboard cutlery dice done door drawer east
         eat fridge g grill in instructions kg kitchen knife l look m math meal mg ml mm cm move north of open oven
-        prepare problem put raw read room slice some south stove take the to west
+        prepare problem put raw read room slice some south stove take the to toaster west
         """
     )
 )

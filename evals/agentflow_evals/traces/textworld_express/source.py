@@ -1,7 +1,7 @@
 """TextWorld Express as a source of training data: a teacher's episodes, in the form that a planner asks for.
 
-Owns which games and seeds are played and how an episode becomes conversations. Only episodes that the game itself
-calls won are taken; the others are an error, since a teacher of ours is to blame.
+Owns which episodes are played and how one becomes conversations. Only episodes that the game itself calls won are
+taken; another one is an error, since a teacher of ours is to blame.
 """
 
 import random
@@ -10,66 +10,84 @@ from typing import Literal
 
 from agentflow_planners.students.prompts import of_task
 from agentflow_tools.textworld_express import FIRST_SEEDS, SEEDS, Fold, Game, TextWorldExpress
+from pydantic import BaseModel, ConfigDict, Field
 
 from agentflow.episodes import opening_words
 from agentflow.errors import TrainingDataError
 from agentflow.models.protocol import Message
 from agentflow.training.student import Conversation
 from agentflow_evals.suites.worlds import GOAL
-from agentflow_evals.traces.textworld_express.lessons import houses, sayings
+from agentflow_evals.traces.textworld_express.made_up_worlds import houses, sayings
 from agentflow_evals.traces.textworld_express.playing import Episode, Over, Turn, play
 from agentflow_evals.traces.textworld_express.renaming import renamed
 from agentflow_evals.traces.textworld_express.teachers import TEACHERS
 
 Form = Literal["recursive", "flat", "code"]
-LESSONS = {"sayings": sayings, "houses": houses}
+MADE_UP_WORLDS = {"sayings": sayings, "houses": houses}
+
+
+class Part(BaseModel):
+    """Episodes of one kind.
+
+    Attributes:
+        play: A game that a teacher knows, or one of the made-up worlds, `sayings` and `houses`.
+        episodes: How many; of a game the first seeds of the fold.
+        parameters: Of the game, such as `numLocations=3`; none are its usual size.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    play: Game | Literal["sayings", "houses"]
+    episodes: int = Field(ge=1)
+    parameters: str = ""
 
 
 def textworld_express(
     seed: int,
-    games: Sequence[Game],
-    seeds: int | dict[str, int] = 200,
+    lessons: Sequence[Sequence[Part]],
     fold: Fold = "train",
     form: Form = "recursive",
     made_up: float = 0.5,
-    lessons: int = 0,
 ) -> Iterator[Conversation]:
     """Yield the conversations of a teacher's episodes.
 
     Args:
-        seed: Of the made-up names.
-        games: Those that a teacher knows.
-        seeds: How many of the fold's first seeds of each game; a mapping says it by game.
+        seed: Of the made-up names and worlds.
+        lessons: What is played, in the order in which it is learnt; see `Conversation`.
         fold: Of the games.
         form: `recursive`: a conversation for each call of a function; `flat` and `code`: one for each episode.
-        made_up: Share of the episodes whose things get made-up names.
-        lessons: How many made-up episodes of each of the two lessons come first; see `lessons`.
+        made_up: Share of the games' episodes whose things get made-up names.
 
     Raises:
         TrainingDataError: No teacher knows a game, there are not so many seeds, or a teacher lost.
+        InputError: A game does not take these parameters.
         MissingExtraError: The games are not installed.
     """
     draw = random.Random(seed)  # noqa: S311 - names, no secrets
-    for lesson, (name, make) in enumerate(LESSONS.items()):
-        for episode in make(draw, lessons):
-            yield from _conversations(_turns(episode, form), form, name, lesson)
-    for game in games:
-        count = seeds if isinstance(seeds, int) else seeds.get(game, 0)
-        if game not in TEACHERS or count > SEEDS:
-            problem = f"{game}: teachers know {', '.join(TEACHERS)}, up to {SEEDS} seeds of each"
-            raise TrainingDataError(place="traces", problem=problem)
-        for episode in _episodes(game, count, fold):
-            turns = _turns(episode, form)
-            if draw.random() < made_up:
-                turns = _renamed(turns, episode, draw)
-            yield from _conversations(turns, form, game, len(LESSONS))
+    for lesson, parts in enumerate(lessons):
+        for part in parts:
+            for episode in _played(part, fold, draw):
+                turns = _turns(episode, form)
+                if part.play not in MADE_UP_WORLDS and draw.random() < made_up:
+                    turns = _renamed(turns, episode, draw)
+                yield from _conversations(turns, form, part.play, lesson)
 
 
-def _episodes(game: Game, count: int, fold: Fold) -> Iterator[Episode]:
+def _played(part: Part, fold: Fold, draw: random.Random) -> Iterator[Episode]:
+    if part.play == "sayings" or part.play == "houses":
+        return MADE_UP_WORLDS[part.play](draw, part.episodes)
+    if part.play not in TEACHERS or part.episodes > SEEDS:
+        known = ", ".join((*MADE_UP_WORLDS, *TEACHERS))
+        problem = f"{part.play}: teachers know {known}, up to {SEEDS} episodes of each game"
+        raise TrainingDataError(place="traces", problem=problem)
+    return _games(part.play, part, fold)
+
+
+def _games(game: Game, part: Part, fold: Fold) -> Iterator[Episode]:
     first = FIRST_SEEDS[fold]
-    world = TextWorldExpress(game, first, fold)
+    world = TextWorldExpress(game, first, fold, part.parameters)
     try:
-        for number in range(first, first + count):
+        for number in range(first, first + part.episodes):
             world.begin(number)
 
             def act(command: str) -> str:
