@@ -47,13 +47,7 @@ def load_flow_file(path: Path) -> FlowFile:
     Raises:
         TaskFileError: Anything is wrong with it; the message is one line and has the line's number.
     """
-    try:
-        tree = read_yaml(path)
-    except TaskFileError as error:
-        if "the file is empty" not in error.problem:
-            raise
-        problem = f"the file is empty; start it with `{MARK}: {VERSION}` and `planner: NAME`"
-        raise TaskFileError(path=str(path), line=error.line, problem=problem) from error
+    tree = read_yaml(path, start=f"`{MARK}: {VERSION}` and `planner: NAME`")
     return _Loading(path, tree).flow_file()
 
 

@@ -23,7 +23,7 @@ from agentflow.taskinputs import is_reference, read_input
 from agentflow.taskproblems import Place, found_words, key_at, place, problem_at
 from agentflow.taskschema import DEFAULT_PLANNER, SHORT_OUTPUTS, VERSION, Document, json_schema
 from agentflow.tasksecrets import secrets_in
-from agentflow.yamltree import Node, read_yaml, shown
+from agentflow.yamltree import TASK_START, Node, read_yaml, shown
 
 __all__ = ["NamedOptions", "TaskFile", "json_schema", "load_task_file", "planner_in"]
 
@@ -128,7 +128,7 @@ class _Loading:
 
     def _check_root(self) -> None:
         if self._data is None:
-            self._fail(problem="the file is empty; start it with `agentflow: 1` and `goal: ...`")
+            self._fail(problem=f"the file is empty; start it with {TASK_START}")
         if not isinstance(self._data, dict):
             found = found_words(self._data)
             self._fail(

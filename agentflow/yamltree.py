@@ -19,6 +19,7 @@ from agentflow.errors import TaskFileError
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 40
+TASK_START = "`agentflow: 1` and `goal: ...`"
 SHOWN_CHARACTERS = 60
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -70,13 +71,13 @@ class Node:
         return None
 
 
-def read_yaml(path: Path) -> Node:
-    """Return the one document in the file.
+def read_yaml(path: Path, start: str = TASK_START) -> Node:
+    """Return the one document in the file; `start` is what an empty one is to begin with.
 
     Raises:
         TaskFileError: The file cannot be read, or is not the YAML that is allowed here.
     """
-    return _Reading(str(path), _text(path)).document()
+    return _Reading(str(path), _text(path)).document(start)
 
 
 def shown(text: str) -> str:
@@ -132,7 +133,7 @@ class _Reading:
         self._path, self._lines = path, text.split("\n")
         self._loader = _Loader(text)
 
-    def document(self) -> Node:
+    def document(self, start: str) -> Node:
         try:
             found = self._documents()
         except yaml.YAMLError as error:
@@ -140,7 +141,7 @@ class _Reading:
         finally:
             self._loader.dispose()
         if found is None:
-            self._fail(1, "the file is empty; start it with `agentflow: 1` and `goal: ...`")
+            self._fail(1, f"the file is empty; start it with {start}")
         return found
 
     def _documents(self) -> Node | None:

@@ -23,7 +23,7 @@ from agentflow_evals.outcome import Outcome
 from agentflow_evals.suites.textworld_express import GAMES
 
 from agentflow.statistics import wilson
-from agentflow.training.student.folder import StudentFolder
+from agentflow.training.student.folder import DATA, StudentFolder
 from agentflow.training.student.recipe import Recipe
 from agentflow.training.student.student import make_student
 
@@ -59,10 +59,10 @@ def made(form: str, network: str, place: Path, tokens: int, seeds: int) -> dict[
         facts = make_student(wanted, folder, base=RECIPE.parent, device="cpu", tell=print)
         assert wanted.evaluation is not None, "it was put in"
         found = anyio.run(Trial(wanted.evaluation, 0, RECIPE.parent, folder).carry_out, _unheard)
+        data = folder.read(DATA) or {}
     assert wanted.data.traces is not None, "so is the recipe"
     lessons = wanted.data.traces.options["lessons"]
     trained_on = {part["play"] for lesson in lessons for part in lesson}
-    data = json.loads((place / "data.json").read_text(encoding="utf-8"))
     return {
         "form": form,
         "network": network,

@@ -4,10 +4,7 @@ Owns the forms of a suite's name: an installed one, a folder with `suite.yaml`, 
 module. The samples of a suite are all read at once, and checked to be usable.
 """
 
-import hashlib
-import importlib.util
 import inspect
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -21,6 +18,7 @@ from agentflow import plugins
 from agentflow.data import Data
 from agentflow.errors import InputError, PluginError, SuiteError
 from agentflow.signature import Signature
+from agentflow.userfile import module_at
 from agentflow_evals.suite import Origin, Sample, Suite
 
 FOLDER_FILE = "suite.yaml"
@@ -99,18 +97,10 @@ def _found(given: str) -> tuple[str, type[Suite], dict[str, Data]]:
 
 
 def _module_at(path: Path, given: str) -> ModuleType:
-    name = f"agentflow_suite_{hashlib.blake2b(str(path).encode(), digest_size=6).hexdigest()}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # so that what it defines can be found again by name
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # the user's own code may raise anything
-        problem = f"it cannot be imported: {type(error).__name__}: {error}"
-        raise SuiteError(suite=given, place=str(path), problem=problem) from error
-    return module
+        return module_at(path, "suite")
+    except ImportError as error:
+        raise SuiteError(suite=given, place=str(path), problem=str(error)) from error
 
 
 def _in_module(module: str, name: str) -> Any:

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from agentflow_evals.scorers.reward import reward
 from agentflow_evals.suites.worlds import GOAL
-from agentflow_evals.traces.textworld_express.source import Form, Part, textworld_express
-from agentflow_planners.trained import trained
+from agentflow_evals.traces.textworld_express.source import Part, textworld_express
+from agentflow_planners.trained import Form, trained
 from agentflow_tools.textworld_express import Game, TextWorldExpress
 
 from agentflow import Environment, Result, Runner, RunResult, Task, action, flow

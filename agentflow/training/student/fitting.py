@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
 
 from agentflow.errors import TrainingStoppedError
 from agentflow.recurrent.mixers import folder as mixers
@@ -91,8 +90,9 @@ def fit(
     sitting.through(steps)
     _package(model, folder, recipe.precision)
     facts = _facts(recipe, folder, model, place)
-    folder.write(TRAINING, facts | {"steps": steps, "left_out": batching.left_out})
-    return folder.read(TRAINING) or {}
+    facts |= {"steps": steps, "left_out": batching.left_out}
+    folder.write(TRAINING, facts)
+    return facts
 
 
 def _batching(recipe: Recipe, encoded: Encoded) -> Batching:
@@ -183,12 +183,12 @@ def _package(model: "MixerLM | TransformerLM", folder: StudentFolder, precision:
 
 
 def _facts(
-    recipe: Recipe, folder: StudentFolder, model: nn.Module, place: torch.device
+    recipe: Recipe, folder: StudentFolder, model: "MixerLM | TransformerLM", place: torch.device
 ) -> dict[str, Any]:
     last = read_log(folder.path / LOG)[-1]
     weights = folder.path / WEIGHTS
     return {
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "parameters": model.parameter_count(),
         "precision": recipe.precision,
         "bytes": weights.stat().st_size,
         "digest": _digest(weights),

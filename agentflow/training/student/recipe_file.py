@@ -63,12 +63,7 @@ def load_recipe(path: Path) -> Recipe:
     Raises:
         TaskFileError: Anything is wrong with it; the message is one line and has the line's number.
     """
-    try:
-        tree = read_yaml(path)
-    except TaskFileError as error:
-        if "the file is empty" not in error.problem:
-            raise
-        raise _wrong(path, error.line, f"the file is empty; start it with `{MARK}: 1`") from error
+    tree = read_yaml(path, start=f"`{MARK}: {VERSION}`")
     data = tree.plain()
     _check_root(path, tree, data)
     try:

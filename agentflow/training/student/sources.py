@@ -1,11 +1,10 @@
 """Where the conversations of a recipe come from: a source of traces, a file of pairs, a journal.
 
 Owns the three ways and the words of what is wrong with a line. A source of traces is installed under a name (entry
-points `agentflow.traces`) or a function in a file, FILE.py:FUNCTION, which runs as the user's own code. A pair is learnt for its last reply alone: earlier ones
-of the same conversation may be what it had to repair.
+points `agentflow.traces`) or a function in a file, FILE.py:FUNCTION, which runs as the user's own code. A pair is learnt
+for its last reply alone: earlier ones of the same conversation may be what it had to repair.
 """
 
-import importlib.util
 import inspect
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -21,6 +20,7 @@ from agentflow.models.protocol import Message
 from agentflow.training.collect import collect
 from agentflow.training.student.conversations import Conversation
 from agentflow.training.student.recipe import DataPart, JournalRuns, Traces
+from agentflow.userfile import module_at
 
 TracesSource = Callable[..., Iterable[Conversation]]
 """Called with the seed and a recipe's options, all by name; equal arguments give equal conversations."""
@@ -63,15 +63,10 @@ def _of_traces(traces: Traces, base: Path, seed: int) -> Iterator[Conversation]:
 def _in_file(path: Path, name: str) -> TracesSource:
     if path.suffix != ".py" or not path.is_file():
         raise TrainingDataError(place=str(path), problem="there is no such file of Python")
-    spec = importlib.util.spec_from_file_location(f"agentflow_traces_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # the user's own code may raise anything
-        problem = f"it cannot be imported: {type(error).__name__}: {error}"
-        raise TrainingDataError(place=str(path), problem=problem) from error
+        module = module_at(path, "traces")
+    except ImportError as error:
+        raise TrainingDataError(place=str(path), problem=str(error)) from error
     source: TracesSource | None = getattr(module, name, None)
     if source is None:
         raise TrainingDataError(place=str(path), problem=f"it has no function {name}")

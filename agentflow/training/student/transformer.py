@@ -40,9 +40,7 @@ class TransformerLM(nn.Module):
     @override
     def forward(self, tokens: Tensor) -> Tensor:
         """Return logits for (sequences, tokens): (sequences, tokens, vocabulary) in float32."""
-        x = self.body(tokens, use_cache=False).last_hidden_state
-        weight = self.body.embed_tokens.weight if self.head is None else self.head.weight
-        return nn.functional.linear(x, weight).float()
+        return self._logits(self._read(tokens))
 
     def loss(self, tokens: Tensor, targets: Tensor | None = None) -> Tensor:
         """Return the mean cross entropy in nats.
@@ -56,13 +54,22 @@ class TransformerLM(nn.Module):
             tokens, targets = tokens[:, :-1], tokens[:, 1:]
         if tokens.shape[1] > self.config.context:
             raise ValueError(f"{tokens.shape[1]} tokens do not fit into {self.config.context}")
+        counts = targets != IGNORED
         return nn.functional.cross_entropy(
-            self(tokens).flatten(0, 1), targets.flatten(), ignore_index=IGNORED
+            self._logits(self._read(tokens)[counts]), targets[counts]
         )
 
     def parameter_count(self) -> int:
         """Return how many numbers are learnt."""
         return sum(parameter.numel() for parameter in self.parameters())
+
+    def _read(self, tokens: Tensor) -> Tensor:
+        x: Tensor = self.body(tokens, use_cache=False).last_hidden_state
+        return x
+
+    def _logits(self, x: Tensor) -> Tensor:
+        weight = self.body.embed_tokens.weight if self.head is None else self.head.weight
+        return nn.functional.linear(x, weight).float()
 
 
 def save(model: TransformerLM, folder: str | Path) -> None:

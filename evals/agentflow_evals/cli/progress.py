@@ -1,47 +1,36 @@
 """How an evaluation goes, on a terminal.
 
-Owns the bars and the time that is left. Without a terminal it prints a line now and then instead.
+Owns what the bars say and the time that is left.
 """
 
 import time
-from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.progress import TaskID
 
 from agentflow.cli.words import clean, dollars, seconds, tokens
+from agentflow_evals.cli.bars import Bars
 from agentflow_evals.outcome import Outcome
 from agentflow_evals.plan import EvaluationPlan
 
-LINE_EVERY_S = 30.0
 
-
-class EvaluationProgress:
+class EvaluationProgress(Bars):
     """Bars for one evaluation, one a planner and model; a context manager around it.
 
     Outcomes that were known before (`known`) do not count for the pace.
     """
 
     def __init__(self, console: Console, plan: EvaluationPlan, known: int = 0) -> None:
-        self._console = console
+        super().__init__(console)
         self._each = len(plan.samples) * plan.repeat
         self._total = self._each * len(plan.planners) * len(plan.models)
         self._left_known, self._known = known, known
         self._done = self._errors = 0
         self._spent: float | None = 0.0
         self._tokens = 0
-        self._started = self._printed = time.monotonic()
+        self._started = time.monotonic()
         self._passed: dict[tuple[str, str], int] = {}
         self._bars: dict[tuple[str, str], TaskID] = {}
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}", style="dim"),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal or console.quiet,
-        )
         self._whole = self._progress.add_task("[bold]all", total=self._total, note="")
         width = max(len(planner.label) for planner in plan.planners)
         for model in plan.models:
@@ -51,18 +40,6 @@ class EvaluationProgress:
                 self._bars[planner.label, model.label] = self._progress.add_task(
                     title.replace("[", r"\["), total=self._each, note=""
                 )
-
-    def __enter__(self) -> "EvaluationProgress":
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
-        self._progress.stop()
 
     def hear(self, outcome: Outcome) -> None:
         """Take in one outcome."""
@@ -79,9 +56,7 @@ class EvaluationProgress:
         if not outcome.is_counted:
             text = f"{outcome.sample}, {outcome.planner}: {outcome.reason}"
             self._progress.console.print(clean(text, 200), style="yellow", markup=False)
-        if not self._console.is_terminal and time.monotonic() - self._printed > LINE_EVERY_S:
-            self._printed = time.monotonic()
-            self._console.print(f"{self._done}/{self._total}  {self.line()}", markup=False)
+        self._print_if_due(f"{self._done}/{self._total}  {self.line()}")
 
     def line(self) -> str:
         """Return pace and spending in words."""

@@ -16,9 +16,9 @@ from agentflow.errors import (
     TaskFileError,
     TrainingStoppedError,
 )
+from agentflow.recurrent.provider import NEEDED
 from agentflow.training.student.recipe_file import load_recipe
 
-NEEDED = ("torch", "transformers", "llguidance", "safetensors")
 THREADS = "AGENTFLOW_THREADS"
 
 
@@ -73,7 +73,7 @@ def train(
     command is wrong, 130 stopped.
 
     \b
-    agentflow train examples/training/echo.yaml -o echo
+    agentflow train examples/training/sorting.yaml -o sorting
     """
     if not all(map(find_spec, NEEDED)):
         raise MissingExtraError(feature="training a model", extra="recurrent")

@@ -100,7 +100,7 @@ class Trial:
         is_same = found is not None and self._identity.items() <= found.items()
         return found if is_same else None
 
-    @property
+    @cached_property
     def _interrupted(self) -> Evaluation | None:
         before = self._before
         if before is None or not self._journal.exists():

@@ -8,6 +8,7 @@ import keyword
 from collections.abc import Collection, Iterator
 from functools import cache
 
+MAX_TOKENS = 400  # of one reply
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _PROGRAM = r"""
 root ::= statement ("\n" statement)*

@@ -15,7 +15,6 @@ from agentflow_planners.students import grammars
 from agentflow_planners.students.prompts import of_call
 
 REPAIRABLE = (ProgramError, InputError, ToolError)
-MAX_TOKENS = 400
 WARMER = 0.3  # by how much each further version of a body may differ from the first
 
 
@@ -69,7 +68,7 @@ async def expand(call: Call, job: Job) -> Any:
         reply = await generate(
             asked,
             grammar=grammars.program(),
-            max_tokens=MAX_TOKENS,
+            max_tokens=grammars.MAX_TOKENS,
             temperature=WARMER * version,
             seed=version,
         )

@@ -8,10 +8,10 @@ import ast
 from agentflow import AgentflowError, Message, Tool, generate
 from agentflow.errors import EpisodeOverError, ExpansionError, ProgramError
 from agentflow_planners.shared.cells import Cell, Notebook
+from agentflow_planners.shared.replies import exchange
 from agentflow_planners.students import grammars
 from agentflow_planners.students.prompts import DONE
 
-MAX_TOKENS = 400
 NOTHING = "nothing"  # what is heard of a program that prints nothing
 
 
@@ -27,7 +27,7 @@ async def act_by_calls(opening: str, tools: dict[str, Tool[..., object]], turns:
         reply = await generate(
             said,
             grammar=grammars.call_of(tuple(tools), DONE),
-            max_tokens=MAX_TOKENS,
+            max_tokens=grammars.MAX_TOKENS,
             temperature=0.0,
         )
         if reply.text == DONE:
@@ -38,7 +38,7 @@ async def act_by_calls(opening: str, tools: dict[str, Tool[..., object]], turns:
             return DONE
         except AgentflowError as error:
             heard = f"error: {error}"
-        said += [Message(role="assistant", text=reply.text), Message(role="user", text=heard)]
+        said += exchange(reply.text, heard)
     raise _endless(turns)
 
 
@@ -54,7 +54,7 @@ async def act_by_programs(opening: str, tools: tuple[str, ...], turns: int) -> o
     said = [Message(role="user", text=opening)]
     for _turn in range(turns):
         reply = await generate(
-            said, grammar=grammars.program(), max_tokens=MAX_TOKENS, temperature=0.0
+            said, grammar=grammars.program(), max_tokens=grammars.MAX_TOKENS, temperature=0.0
         )
         try:
             outcome = await notebook.run(reply.text)
@@ -68,7 +68,7 @@ async def act_by_programs(opening: str, tools: tuple[str, ...], turns: int) -> o
             if not isinstance(outcome, Cell):
                 return outcome.value
             heard = outcome.printed.strip() or NOTHING
-        said += [Message(role="assistant", text=reply.text), Message(role="user", text=heard)]
+        said += exchange(reply.text, heard)
     raise _endless(turns)
 
 

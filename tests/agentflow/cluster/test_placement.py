@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +70,10 @@ async def test_a_tool_that_ends_its_process_is_given_up_after_some_tries(runner:
 
 async def test_a_cancelled_tool_is_stopped(runner: Runner, tmp_path: Path) -> None:
     run = await runner.run_async(flows.cut_short, str(tmp_path / "mark"))
-    command = Path(f"/proc/{run.output}/cmdline")
-    assert not command.exists() or b"ray::" not in command.read_bytes()
+    command = b""
+    with suppress(FileNotFoundError, ProcessLookupError):  # gone, perhaps as we look
+        command = Path(f"/proc/{run.output}/cmdline").read_bytes()
+    assert b"ray::" not in command
 
 
 @tool(remote=True)

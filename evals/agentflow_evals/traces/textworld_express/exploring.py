@@ -75,7 +75,7 @@ def _closed(seen: str, wanted: list[str]) -> list[str]:
     """Return what to open: containers that may hold what is wanted, then doors."""
     is_food = not any(thing == "coin" or thing.startswith(GRILL) for thing in wanted)
     boxes = [box for box in CONTAINERS if re.search(rf"\b{box} that is closed", seen)]
-    if wanted != ["knife"] and "knife" not in wanted and "cutlery drawer" in boxes:
+    if "knife" not in wanted and "cutlery drawer" in boxes:
         boxes.remove("cutlery drawer")
     doors = [f"door to {way.lower()}" for way in _DOOR.findall(seen)]
     return (boxes if is_food else []) + doors

@@ -1,7 +1,7 @@
 """What comes before the games: made-up commands to repeat, and made-up houses to search, smallest first.
 
 Owns both. A small recurrent model learns to copy names only when little else is asked of it; once it can, the games come
-easily (docs/results.md has the figures). All names are made up, and teachers play here as they do in the games.
+easily (docs/pocket.md has the figures). All names are made up, and teachers play here as they do in the games.
 """
 
 import random

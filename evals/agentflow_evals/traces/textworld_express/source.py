@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from agentflow_planners.students.prompts import of_task
+from agentflow_planners.trained import Form
 from agentflow_tools.textworld_express import FIRST_SEEDS, SEEDS, Fold, Game, TextWorldExpress
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -22,7 +23,6 @@ from agentflow_evals.traces.textworld_express.playing import Episode, Over, Turn
 from agentflow_evals.traces.textworld_express.renaming import renamed
 from agentflow_evals.traces.textworld_express.teachers import TEACHERS
 
-Form = Literal["recursive", "flat", "code"]
 MADE_UP_WORLDS = {"sayings": sayings, "houses": houses}
 
 
