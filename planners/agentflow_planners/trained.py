@@ -21,6 +21,7 @@ from agentflow.errors import EpisodeOverError
 from agentflow_planners.shared.acting import tools_of
 from agentflow_planners.students.prompts import DONE, of_task
 from agentflow_planners.students.recursion import Call, Job, expand
+from agentflow_planners.students.sight import Texts
 from agentflow_planners.students.turns import act_by_calls, act_by_programs
 
 Form = Literal["recursive", "flat", "code"]
@@ -31,6 +32,7 @@ async def trained(
     task: Task,
     *,
     form: Form = "recursive",
+    texts: Texts = "free",
     levels: Annotated[int, Field(ge=1)] = 40,
     repairs: Annotated[int, Field(ge=0)] = 2,
     turns: Annotated[int, Field(ge=1)] = 120,
@@ -40,6 +42,7 @@ async def trained(
     Args:
         task: Its environments' openings are part of what the model is asked.
         form: `recursive` (functions that call functions), `flat` (one call a turn) or `code` (one program a turn).
+        texts: What texts in a reply may be: `free`, or `in_sight`: words of the question and of the tools' descriptions.
         levels: How deep functions may nest.
         repairs: How often a function may be written again after it failed.
         turns: Replies in all, where the model acts by turns.
@@ -51,13 +54,14 @@ async def trained(
     """
     tools = tools_of(task)
     if form == "flat":
-        return Result(output=await act_by_calls(of_task(task.goal, task.context), tools, turns))
+        opening = of_task(task.goal, task.context)
+        return Result(output=await act_by_calls(opening, tools, texts, turns))
     if form == "code":
         opening = of_task(task.goal, task.context)
-        return Result(output=await act_by_programs(opening, tuple(tools), turns))
+        return Result(output=await act_by_programs(opening, tools, texts, turns))
     root = Call(name="solve", arguments={"goal": task.goal, "seen": task.context, **task.inputs})
     try:
-        job = Job(tools=tuple(tools), levels=levels, repairs=repairs)
+        job = Job(tools=tuple(tools), texts=texts, levels=levels, repairs=repairs)
         return Result(output=await expand(root, job))
     except EpisodeOverError:
         return Result(output=DONE)

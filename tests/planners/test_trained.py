@@ -1,16 +1,32 @@
 """The planner for trained models asks in the words of the training data, and survives what a model may write."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
 from agentflow_evals.scorers.reward import reward
 from agentflow_evals.suites.worlds import GOAL
 from agentflow_evals.traces.textworld_express.source import Part, textworld_express
+from agentflow_planners.students.grammars import call_of, program
+from agentflow_planners.students.sight import Texts, in_sight
 from agentflow_planners.trained import Form, trained
 from agentflow_tools.textworld_express import Game, TextWorldExpress
+from hypothesis import given
+from hypothesis import strategies as st
+from llguidance import LLMatcher, LLTokenizer
+from llguidance.gbnf_to_lark import gbnf_to_lark
 
-from agentflow import Environment, Result, Runner, RunResult, Task, action, flow
+from agentflow import (
+    Environment,
+    Message,
+    Result,
+    Runner,
+    RunResult,
+    Task,
+    Tool,
+    action,
+    flow,
+)
 from agentflow.episodes import episode, with_openings
 from agentflow.errors import ExpansionError
 from agentflow.models.protocol import OnText, Reply, Request
@@ -21,6 +37,13 @@ from tests.tools.games import needs
 pytestmark = pytest.mark.anyio
 
 Said = tuple[str, ...]
+BYTES = LLTokenizer("byte")
+
+
+def follows(grammar: str, text: str) -> bool:
+    """Return whether a text is one of a grammar's."""
+    matcher = LLMatcher(BYTES, LLMatcher.grammar_from_lark(gbnf_to_lark(grammar)))
+    return bool(matcher.consume_tokens(list(text.encode())) and matcher.is_accepting())
 
 
 class Talking(Scripted):
@@ -31,9 +54,11 @@ class Talking(Scripted):
         self.said: Said = ()
 
     async def complete(self, request: Request, on_text: OnText) -> Reply:
-        assert request.grammar, "a trained model is held to a grammar"
         self.said = tuple(message.text for message in request.messages)
-        return await super().complete(request, on_text)
+        reply = await super().complete(request, on_text)
+        assert isinstance(request.grammar, str), "a trained model is held to a grammar"
+        assert follows(request.grammar, reply.text), f"it could not have written {reply.text}"
+        return reply
 
 
 def by_heart(conversations: Iterator[Conversation]) -> Talking:
@@ -77,7 +102,7 @@ async def test_a_planner_asks_what_the_training_data_has(
 ) -> None:
     model = by_heart(textworld_express(0, [[Part(play=game, episodes=1)]], form=form, made_up=0))
     world = TextWorldExpress.named("world", game=game, seed=0)
-    result = await played(journal, model, world, form=form)
+    result = await played(journal, model, world, form=form, texts="in_sight")
     assert result.output == {"answer": "done", "points": 1.0}
     if form == "recursive" and game == "cookingworld":
         names = [step.name for step in result.record.steps.values()]
@@ -101,7 +126,7 @@ class Bell(Environment):
 
     @action
     def ring(self, how: str) -> str:
-        """Ring it."""
+        """Ring it, such as `ring softly`."""
         self.rung += 1
         return f"it rings {how}"
 
@@ -161,3 +186,78 @@ async def test_a_program_that_prints_nothing_is_told_so() -> None:
     model = one_after_the_other("x = 1", 'return "done"')
     await played(":memory:", model, Bell.named("world"), form="code")
     assert model.asked[-1] == "nothing"
+
+
+SAID = "There is some oil of mint, a red bell and the box.\nClap your hands."
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *(
+            "red bell",
+            "bell",
+            "oil of mint",
+            "Clap your hands",
+            "done",
+            "",
+            "ring ",
+            " to red bell",
+        ),
+        *("ring", "ring red bell", "ring bell in box", "softly", "There is oil of mint"),
+    ],
+)
+def test_texts_may_be_held_to_what_is_in_sight(written: str) -> None:
+    for program_of_all in grammars_of("free"), grammars_of("in_sight"):
+        assert follows(program_of_all, f'return "{written}"')
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "bells",
+        "be",
+        "red box",
+        "bell box",
+        "box.",
+        "oil",
+        "oil of",
+        "Clap",
+        "a red bell ",
+        "ringing",
+    ],
+)
+def test_texts_that_are_not_in_sight_cannot_be_written(written: str) -> None:
+    assert follows(grammars_of("free"), f'return "{written}"')
+    assert not follows(grammars_of("in_sight"), f'return "{written}"')
+    call = call_of(["world_ring"], "done", in_sight("in_sight", said(), tools()))
+    assert not follows(call, f'world_ring("{written}")')
+    assert follows(call, 'world_ring("red bell")')
+
+
+def test_without_examples_in_descriptions_there_are_phrases_only() -> None:
+    grammar = program(in_sight("in_sight", said(), []))
+    assert follows(grammar, 'return "red bell in box"')
+    assert not follows(grammar, 'return "ring red bell"')
+
+
+@given(
+    words=st.lists(
+        st.sampled_from(("of", "your", "in", "oil", "mint", "a", "-", "it's", '"', "é", ".\n"))
+    )
+)
+def test_whatever_is_seen_gives_a_grammar(words: list[str]) -> None:
+    seen = [Message(role="user", text=" ".join(words))]
+    assert follows(program(in_sight("in_sight", seen, [])), 'return "done"')
+
+
+def grammars_of(texts: Texts) -> str:
+    return program(in_sight(texts, said(), tools()))
+
+
+def said() -> list[Message]:
+    return [Message(role="user", text=SAID)]
+
+
+def tools() -> Sequence[Tool[..., Any]]:
+    return Bell.named("world").tools()

@@ -106,7 +106,11 @@ class TextWorldExpress(Environment):
 
     @action
     def act(self, command: str) -> str:
-        """Do one thing, such as `open door to north`, `move east`, `take coin` or `inventory`, in the words of the game; returns what happens."""
+        """Do one thing in the words of the game; returns what happens.
+
+        Such as `look around`, `open door to north`, `close door to south`, `move east`, `move west`, `take knife`, `put coin in
+        box`, `read cookbook`, `chop apple`, `cook apple in oven`, `eat meal`, `task` or `inventory`.
+        """
         self._left -= 1
         self._state = json.loads(self._world.stepJSON(command.strip()))
         self._best = max(self._best, self.score())

@@ -49,7 +49,11 @@ def corpus_of(recipe: Recipe, folder: StudentFolder, *, base: Path, tell: Tell) 
     tell(f"training a tokenizer on {len(found):,} conversations")
     sizes = recipe.tokenizer
     tokenizer = train_tokenizer(
-        found, folder.path, vocabulary=sizes.vocabulary, most_phrases=sizes.phrases
+        found,
+        folder.path,
+        vocabulary=sizes.vocabulary,
+        most_phrases=sizes.phrases,
+        digits=sizes.digits,
     )
     tell("encoding")
     encoded = encode_all(found, tokenizer)

@@ -1,8 +1,8 @@
 """Phrases of a data set that become one token each: what an environment says again and again.
 
 Owns the choice. A student reads a fixed description in one step, and its memory keeps what varies. A phrase ends at a
-sentence's end, at a digit and at a name, which is a word that replies often say in quotes: what a reply names has the
-same tokens everywhere.
+sentence's end, at a digit and at a name, which is a word that replies often say in quotes and no little word of
+English: what a reply names has the same tokens everywhere.
 """
 
 import re
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from agentflow.training.student.conversations import Conversation
 
 LEAST_SEEN = 20
+LITTLE = frozenset("a an and at by for from in is it no not of on or that the to with".split())  # noqa: SIM905
 NAMED_SHARE = 0.06  # of a word's uses outside of replies: so many in quotes make it a name
 _QUOTED, _WORD, _PART = (
     re.compile(r'"([^"\n]*)"'),
@@ -46,7 +47,11 @@ def _named(conversations: Iterable[Conversation]) -> frozenset[str]:
             quoted.update(_WORD.findall(" ".join(_QUOTED.findall(message.text))))
         else:
             elsewhere.update(_WORD.findall(message.text))
-    return frozenset(w for w, count in quoted.items() if count >= NAMED_SHARE * elsewhere[w])
+    return frozenset(
+        word
+        for word, count in quoted.items()
+        if count >= NAMED_SHARE * elsewhere[word] and word not in LITTLE
+    )
 
 
 def _outside_quotes(reply: str) -> list[str]:

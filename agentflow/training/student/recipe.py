@@ -65,10 +65,14 @@ class DataPart(Part):
 
 
 class TokenizerPart(Part):
-    """How many entries the tokenizer may have, and how many phrases of the data are a token each beside them."""
+    """How many entries the tokenizer may have, and how many phrases of the data are a token each beside them.
+
+    A number is read in pieces of so many `digits`: more make numbers easier to copy and harder to reckon with.
+    """
 
     vocabulary: int = Field(default=1024, ge=SMALLEST_VOCABULARY, le=1 << 17)
     phrases: int = Field(default=0, ge=0, le=1 << 14)
+    digits: int = Field(default=1, ge=1, le=3)
 
 
 class Transformer(Part):

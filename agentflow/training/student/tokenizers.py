@@ -2,8 +2,8 @@
 
 Owns the tokenizer's files and the template. A message is its role's token and its text; a reply ends with `<|end|>`.
 Nothing stands between messages, so text on one side of a control token never changes the tokens on the other.
-A digit is a token of its own, and no token is both letters and something else: numbers and names are then made of the
-same parts wherever they stand, which is what copying them needs.
+No token is both of digits, or of letters, and of something else: numbers and names are then made of the same parts
+wherever they stand, which is what copying them needs.
 """
 
 import json
@@ -34,7 +34,12 @@ FILES = ("tokenizer.json", "tokenizer_config.json")
 
 
 def train_tokenizer(
-    conversations: Sequence[Conversation], folder: Path, *, vocabulary: int, most_phrases: int = 0
+    conversations: Sequence[Conversation],
+    folder: Path,
+    *,
+    vocabulary: int,
+    most_phrases: int = 0,
+    digits: int = 1,
 ) -> Tokenizer:
     """Write a tokenizer to a folder and return it as the engine reads it.
 
@@ -43,6 +48,7 @@ def train_tokenizer(
         folder: Where its files go.
         vocabulary: Entries at most, phrases beside them.
         most_phrases: How many phrases of the data become a token each; see `phrases`.
+        digits: Of a number in one token, at most.
 
     Raises:
         ValueError: The vocabulary has no room for all bytes and the control tokens.
@@ -53,7 +59,7 @@ def train_tokenizer(
     backend = Backend(models.BPE())
     backend.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.Split(Regex(rf"\d{{1,{digits}}}"), "isolated"),
             pre_tokenizers.Split(Regex("[A-Za-z]+"), "isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]

@@ -1,11 +1,13 @@
 """What a trained model may write: Python that always parses, or one call.
 
 Owns the grammars (GBNF). A program is of statements, `if` and `for` with one level of lines below them, calls, lists,
-tuples, strings, whole numbers and sums of them; no name in it is a keyword. Whether it is of any use is up to the model.
+tuples, strings, whole numbers and sums of them; no name in it is a keyword. Its strings may be held to given phrases.
+Whether it is of any use is up to the model.
 """
 
 import keyword
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 
 MAX_TOKENS = 400  # of one reply
@@ -25,26 +27,79 @@ term ::= call | name | number | string | list | tuple
 call ::= name "(" values? ")"
 list ::= "[" values? "]"
 tuple ::= "(" value ", " values ")"
-number ::= [1-9] [0-9]{0,8} | "0"
-string ::= "\"" [^"\\\n\r]{0,120} "\""
 """
+_NUMBER = r'''number ::= [1-9] [0-9]{0,8} | "0"'''
+_ANY_STRING = r'''string ::= "\"" [^"\\\n\r]{0,120} "\""'''
 
 
-@cache
-def program() -> str:
+class Phrases(dict[str, "Phrases"]):
+    """Phrases, by their first words: what may follow each word, and whether a phrase may end with it."""
+
+    may_end = False
+
+    def add(self, words: Sequence[str], *, may_end: bool) -> None:
+        """Add a phrase of one word or more."""
+        place = self
+        for word in words:
+            place = place.setdefault(word, Phrases())
+        place.may_end |= may_end
+
+    def rule(self) -> str:
+        """Return the phrases that begin here; nothing if none of them comes to an end."""
+        rests = {word: rest._rest() for word, rest in self.items()}
+        return " | ".join(f'"{word}"{rest}' for word, rest in rests.items() if rest is not None)
+
+    def _rest(self) -> str | None:
+        rule = self.rule()
+        if not rule:
+            return "" if self.may_end else None
+        return f' (" " ({rule}))' + "?" * self.may_end
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What strings are made of: a verb, a phrase and perhaps a further phrase, with a word that joins the two."""
+
+    verbs: Collection[str]
+    phrases: Phrases
+    joints: Collection[str]
+
+    def rules(self) -> str:
+        """Return the rules of a string."""
+        ways = ['phrase (" " joined)?', '" " joined']
+        ways += ['verb " "?', f'verb " " {ways[0]}'] if self.verbs else []
+        lines = [
+            rf'string ::= "\"" ({" | ".join(ways)})? "\""',
+            f'joined ::= ({_any(self.joints)}) " " phrase',
+            f"phrase ::= {self.phrases.rule()}",
+        ]
+        return "\n".join([*lines, f"verb ::= {_any(self.verbs)}"] if self.verbs else lines)
+
+
+def program(sight: Sight | None = None) -> str:
     """Return the grammar of a function's body."""
-    words = [word for word in keyword.kwlist if word.islower()]
-    return _PROGRAM + "\n".join(_names(words)) + "\n"
+    return "\n".join((_PROGRAM, _program_names(), _NUMBER, _string(sight), ""))
 
 
-@cache
-def call_of(tools: tuple[str, ...], done: str) -> str:
+def call_of(tools: Iterable[str], done: str, sight: Sight | None = None) -> str:
     """Return the grammar of one call of a tool with texts and numbers, or the word that ends an episode."""
     names = " | ".join(f'"{name}"' for name in tools)
-    calls = f'({names}) "(" (term (", " term)*)? ")"' if tools else ""
-    root = f'root ::= "{done}"' + (f" | {calls}" if calls else "")
-    rest = ("term ::= number | string", *_PROGRAM.strip().splitlines()[-2:])
-    return "\n".join((root, *rest)) + "\n"
+    calls = f' | ({names}) "(" (term (", " term)*)? ")"' if names else ""
+    term = "term ::= number | string"
+    return "\n".join((f'root ::= "{done}"{calls}', term, _NUMBER, _string(sight), ""))
+
+
+def _string(sight: Sight | None) -> str:
+    return _ANY_STRING if sight is None else sight.rules()
+
+
+def _any(words: Iterable[str]) -> str:
+    return " | ".join(f'"{word}"' for word in words)
+
+
+@cache
+def _program_names() -> str:
+    return "\n".join(_names([word for word in keyword.kwlist if word.islower()]))
 
 
 def _names(words: Collection[str]) -> Iterator[str]:

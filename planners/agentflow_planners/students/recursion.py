@@ -8,11 +8,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from agentflow import Message, Program, Unwritten, flow, generate, note, run_program
+from agentflow import Message, Program, Unwritten, flow, generate, note, run_program, tools_in_reach
 from agentflow.data import Data
 from agentflow.errors import EpisodeOverError, ExpansionError, InputError, ProgramError, ToolError
 from agentflow_planners.students import grammars
 from agentflow_planners.students.prompts import of_call
+from agentflow_planners.students.sight import Texts, in_sight
 
 REPAIRABLE = (ProgramError, InputError, ToolError)
 WARMER = 0.3  # by how much each further version of a body may differ from the first
@@ -34,6 +35,7 @@ class Job(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     tools: tuple[str, ...]
+    texts: Texts
     levels: int
     repairs: int
 
@@ -62,12 +64,14 @@ async def expand(call: Call, job: Job) -> Any:
         return await write_and_run.named(below.name)(below, job)
 
     asked = [Message(role="user", text=of_call(call.name, call.arguments))]
+    tools = [tool for name, tool in tools_in_reach().items() if name in job.tools]
+    grammar = grammars.program(in_sight(job.texts, asked, tools))
     problem = ""
     for version in range(job.repairs + 1):
         # The question is the same: a further version goes on from the state that has read it.
         reply = await generate(
             asked,
-            grammar=grammars.program(),
+            grammar=grammar,
             max_tokens=grammars.MAX_TOKENS,
             temperature=WARMER * version,
             seed=version,

@@ -5,17 +5,19 @@ Owns the two loops. The conversation holds nothing but the task, what the model 
 
 import ast
 
-from agentflow import AgentflowError, Message, Tool, generate
+from agentflow import AgentflowError, Message, generate
 from agentflow.errors import EpisodeOverError, ExpansionError, ProgramError
+from agentflow_planners.shared.acting import Tools
 from agentflow_planners.shared.cells import Cell, Notebook
 from agentflow_planners.shared.replies import exchange
 from agentflow_planners.students import grammars
 from agentflow_planners.students.prompts import DONE
+from agentflow_planners.students.sight import Texts, in_sight
 
 NOTHING = "nothing"  # what is heard of a program that prints nothing
 
 
-async def act_by_calls(opening: str, tools: dict[str, Tool[..., object]], turns: int) -> str:
+async def act_by_calls(opening: str, tools: Tools, texts: Texts, turns: int) -> str:
     """Let the model make one call a turn, until it is done or the episode is over.
 
     Raises:
@@ -26,7 +28,7 @@ async def act_by_calls(opening: str, tools: dict[str, Tool[..., object]], turns:
     for _turn in range(turns):
         reply = await generate(
             said,
-            grammar=grammars.call_of(tuple(tools), DONE),
+            grammar=grammars.call_of(tools, DONE, in_sight(texts, said, tools.values())),
             max_tokens=grammars.MAX_TOKENS,
             temperature=0.0,
         )
@@ -42,7 +44,7 @@ async def act_by_calls(opening: str, tools: dict[str, Tool[..., object]], turns:
     raise _endless(turns)
 
 
-async def act_by_programs(opening: str, tools: tuple[str, ...], turns: int) -> object:
+async def act_by_programs(opening: str, tools: Tools, texts: Texts, turns: int) -> object:
     """Let the model write one program a turn, until one returns the answer or the episode is over.
 
     Raises:
@@ -50,11 +52,14 @@ async def act_by_programs(opening: str, tools: tuple[str, ...], turns: int) -> o
         ModelError: A call of the model failed for good.
         SandboxUnavailableError: Generated code cannot be confined here.
     """
-    notebook = Notebook({}, tools)
+    notebook = Notebook({}, tuple(tools))
     said = [Message(role="user", text=opening)]
     for _turn in range(turns):
         reply = await generate(
-            said, grammar=grammars.program(), max_tokens=grammars.MAX_TOKENS, temperature=0.0
+            said,
+            grammar=grammars.program(in_sight(texts, said, tools.values())),
+            max_tokens=grammars.MAX_TOKENS,
+            temperature=0.0,
         )
         try:
             outcome = await notebook.run(reply.text)
@@ -72,7 +77,7 @@ async def act_by_programs(opening: str, tools: tuple[str, ...], turns: int) -> o
     raise _endless(turns)
 
 
-async def _called(text: str, tools: dict[str, Tool[..., object]]) -> str:
+async def _called(text: str, tools: Tools) -> str:
     tree = ast.parse(text, mode="eval").body
     assert isinstance(tree, ast.Call), "the grammar allows nothing else"
     assert isinstance(tree.func, ast.Name), "the grammar names tools only"

@@ -2,12 +2,13 @@
 
 import random
 import re
+from itertools import islice
 
 import pytest
 from agentflow_evals.traces.textworld_express.exploring import explore
 from agentflow_evals.traces.textworld_express.made_up_worlds import House, houses, sayings, search
 from agentflow_evals.traces.textworld_express.playing import play
-from agentflow_evals.traces.textworld_express.renaming import KEPT, renamed
+from agentflow_evals.traces.textworld_express.renaming import KEPT, KNOWN, new_names, renamed
 from agentflow_evals.traces.textworld_express.source import Part, textworld_express
 from agentflow_evals.traces.textworld_express.teachers import TEACHERS, answer, cook, obey, pick
 from agentflow_tools.textworld_express import Game
@@ -108,6 +109,16 @@ def test_names_change_everywhere_alike_and_commands_stay() -> None:
     assert "onion" not in seen + program
     assert seen.startswith("There is a ")
     assert "take" in KEPT
+
+
+def test_new_names_are_known_or_made_up_and_never_of_the_episode() -> None:
+    drawn = list(islice(new_names(random.Random(0), {"apple"}), 80))
+    assert len(set(drawn)) == len(drawn)
+    assert "apple" not in drawn
+    known = set(drawn) & set(KNOWN)
+    assert known
+    assert known < set(drawn)
+    assert KEPT.isdisjoint(KNOWN)
 
 
 def commands(conversations: list[Conversation]) -> list[str]:

@@ -10,17 +10,20 @@ from dataclasses import dataclass, field
 
 from agentflow_evals.traces.textworld_express.exploring import BACK, explore, listed
 from agentflow_evals.traces.textworld_express.playing import Episode, play
-from agentflow_evals.traces.textworld_express.renaming import made_up
+from agentflow_evals.traces.textworld_express.renaming import new_names
 from agentflow_evals.traces.textworld_express.teachers import TEACHERS, Teacher
 
 COMMANDS = 5  # that are said in one episode
+QUANTITIES = 0.2  # of the words said
+UNITS = ("", "", "g", "kg", "ml", "l", "mm", "cm", "m")
 WAYS = {"north": (0, 1), "south": (0, -1), "east": (1, 0), "west": (-1, 0)}
 
 
 def sayings(draw: random.Random, count: int) -> Iterator[Episode]:
     """Yield episodes in which Simon says something new each time."""
     for _ in range(count):
-        said = [_phrase(draw, (1, 2, 2, 3)) for _ in range(COMMANDS)]
+        words = _names_and_quantities(draw)
+        said = [_phrase(draw, words, (1, 2, 2, 3)) for _ in range(COMMANDS)]
         left = iter([f"Simon says, '{phrase}'." for phrase in said[1:]] + ["Simon says, you win!"])
 
         def act(_command: str, left: Iterator[str] = left) -> str:
@@ -124,15 +127,19 @@ def _is_beside(a: tuple[int, int], b: tuple[int, int]) -> bool:
     return abs(a[0] - b[0]) + abs(a[1] - b[1]) == 1
 
 
-def _phrase(draw: random.Random, lengths: tuple[int, ...]) -> str:
-    return " ".join(made_up(draw) for _ in range(draw.choice(lengths)))
+def _phrase(draw: random.Random, words: Iterator[str], lengths: tuple[int, ...]) -> str:
+    return " ".join(next(words) for _ in range(draw.choice(lengths)))
+
+
+def _names_and_quantities(draw: random.Random) -> Iterator[str]:
+    names = new_names(draw)
+    while True:
+        number = f"{draw.randint(1, 99)}{draw.choice(UNITS)}"
+        yield number if draw.random() < QUANTITIES else next(names)
 
 
 def _names(draw: random.Random) -> Iterator[str]:
     """Yield names of one word or two, none of which has a word of another."""
-    seen: set[str] = set()
+    words = new_names(draw)
     while True:
-        name = _phrase(draw, (1, 1, 2))
-        if seen.isdisjoint(name.split()):
-            seen.update(name.split())
-            yield name
+        yield _phrase(draw, words, (1, 1, 2))

@@ -1,12 +1,13 @@
-"""Give the things of an episode made-up names, so that a student learns to read names and not to know them.
+"""Give the things of an episode other names, so that a student learns to read names and not to know them.
 
-Owns the choice of names. The games of the other folds have things of other names. A word is replaced in every text
-of the episode alike; what has a meaning of its own (commands, places to cook, units) stays.
+Owns the choice of names: words that the games of the fold `train` know, and made-up ones, since the games of the other
+folds have some things of other names. A word is replaced in every text of the episode alike; what has a meaning of its
+own (commands, places to cook, units) stays.
 """
 
 import random
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -22,6 +23,18 @@ KEPT = frozenset(
         """
     )
 )
+KNOWN = _words(
+    """
+    alley apple apples attic backyard banana bananas bar basement bathroom bedchamber bedroom bell black blue brown
+    canteen carrot carrots cellar chamber cheese chicken cilantro circle closet cookery cookhouse corridor cubicle
+    driveway flour garage grape grapefruit grapefruits grapes green greenhouse kitchenette launderette laundromat laundry
+    library living lounge oak office oil olive onion onions orange oranges outside pantry papaya papayas parlor parsley
+    peach peaches pepper pineapple pineapples playroom pork potato potatoes purple recreation red salon salt sauna
+    scullery shower spare steam storage strawberries strawberry street studio study supermarket tangerine tangerines
+    vault washroom water white wing workshop yard yellow zone
+    """
+)
+MADE_UP = 0.4  # of the new names
 LEAST_LETTERS = 4
 _QUOTED, _WORD = re.compile(r'"([^"]*)"'), re.compile(r"[a-z]{3,}")
 # What English words are made of, so that a student has copied the pieces of any word it may meet.
@@ -40,16 +53,25 @@ def renamed(texts: list[str], programs: Iterable[str], draw: random.Random) -> l
     """Return the texts with the words that the programs take from them replaced."""
     literals = " ".join(text for program in programs for text in _QUOTED.findall(program))
     words = sorted(set(_WORD.findall(literals)) - KEPT)
-    new: dict[str, str] = {}
-    for word in words:
-        new[word] = made_up(draw)
-    if not new:
+    if not words:
         return texts
+    names = new_names(draw, set(_WORD.findall(" ".join(texts))))
+    new = {word: next(names) for word in words}
     pattern = re.compile(r"\b(" + "|".join(new) + r")\b")
     return [pattern.sub(lambda found: new[found[1]], text) for text in texts]
 
 
-def made_up(draw: random.Random) -> str:
+def new_names(draw: random.Random, taken: Collection[str] = ()) -> Iterator[str]:
+    """Yield words, known and made-up ones, none twice and none that is taken."""
+    seen = set(taken)
+    while True:
+        word = _made_up(draw) if draw.random() < MADE_UP else draw.choice(KNOWN)
+        if word not in seen:
+            seen.add(word)
+            yield word
+
+
+def _made_up(draw: random.Random) -> str:
     """Return a word that nobody knows, of four letters or more: shorter ones may be words."""
     word = ""
     while len(word) < LEAST_LETTERS:

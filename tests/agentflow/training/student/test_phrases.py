@@ -1,5 +1,7 @@
 """Phrases: what an environment says again and again is one token, and names are not part of any."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,6 +41,12 @@ def test_a_phrase_ends_at_sentences_digits_and_names() -> None:
     }  # one word, such as `pence`, is no phrase
 
 
+def test_little_words_are_no_names_though_replies_quote_them() -> None:
+    texts = ("You are in the hall. ", 'act("put fig in box")')
+    messages = (Message(role="user", text=texts[0]), Message(role="assistant", text=texts[1]))
+    assert "You are in the hall. " in phrases([Conversation(messages=messages)] * 20, 9)
+
+
 def test_those_that_save_most_come_first() -> None:
     assert phrases(DATA, 1) == ["You are in the long hall. "]
 
@@ -51,6 +59,17 @@ def test_a_name_has_the_same_tokens_after_a_phrase_and_in_quotes(trained: Tokeni
             ids = trained.encode(text)
             assert any(ids[at : at + len(alone)] == alone for at in range(len(ids)))
     assert len(trained.encode("You are in the long hall. ")) == 1
+
+
+def test_digits_are_pieces_of_at_most_so_many(tmp_path: Path) -> None:
+    def pieces(digits: int) -> list[bytes]:
+        made = train_tokenizer(
+            DATA, tmp_path / str(digits), vocabulary=300, most_phrases=9, digits=digits
+        )
+        return [made.token_bytes(token) for token in made.encode("It costs 12123 pence.")][1:-2]
+
+    assert pieces(1)[:5] == [b"1", b"2", b"1", b"2", b"3"]
+    assert pieces(2)[:4] == [b"12", b"12", b"3", b" "]
 
 
 @given(text=st.text(max_size=60) | st.sampled_from([m.text for c in DATA for m in c.messages]))
