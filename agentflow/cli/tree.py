@@ -16,6 +16,7 @@ from rich.tree import Tree
 
 from agentflow.budget import Budget
 from agentflow.cli.words import clean, dollars, reused_tokens, seconds, tokens
+from agentflow.data import from_json
 from agentflow.journal.annotations import Annotation
 from agentflow.journal.records import RunRecord, StepRecord
 
@@ -26,7 +27,8 @@ MARKS = {
     "cancelled": ("-", "dim"),
     "running": ("•", "cyan"),
 }
-PREVIEW_CHARS = 60
+PREVIEW_CHARS, PREVIEW_BYTES = 60, 400
+MOST_DECODED_BYTES = 100_000
 ANNOTATION_CHARS = 200
 ANNOTATION_STYLE = "magenta"
 
@@ -151,8 +153,15 @@ def _remark(step: StepRecord) -> str:
     if step.status == "running" and step.text:
         return clean(step.text[-PREVIEW_CHARS * 2 :], PREVIEW_CHARS)
     if step.status == "succeeded" and step.kind in ("tool", "code", "ask") and step.output:
-        return "→ " + clean(step.output[:400].decode("utf-8", "replace"), PREVIEW_CHARS)
+        return "→ " + clean(_preview(step.output), PREVIEW_CHARS)
     return clean(step.notes[-1].text, 80) if step.notes else ""
+
+
+def _preview(output: bytes) -> str:
+    """Return the beginning of a value as JSON, or as Python where JSON has no word for a part of it."""
+    if b'{"$":' in output[:PREVIEW_BYTES] and len(output) < MOST_DECODED_BYTES:
+        return repr(from_json(output))
+    return output[:PREVIEW_BYTES].decode("utf-8", "replace")
 
 
 def _to_fold(root: StepRecord, max_lines: int) -> set[int]:

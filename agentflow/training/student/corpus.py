@@ -53,6 +53,7 @@ def corpus_of(recipe: Recipe, folder: StudentFolder, *, base: Path, tell: Tell) 
         folder.path,
         vocabulary=sizes.vocabulary,
         most_phrases=sizes.phrases,
+        most_words=sizes.words,
         digits=sizes.digits,
     )
     tell("encoding")

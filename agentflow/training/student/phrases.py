@@ -1,4 +1,4 @@
-"""Phrases of a data set that become one token each: what an environment says again and again.
+"""Phrases and words of a data set that become one token each: what an environment says again and again.
 
 Owns the choice. A student reads a fixed description in one step, and its memory keeps what varies. A phrase ends at a
 sentence's end, at a digit and at a name, which is a word that replies often say in quotes and no little word of
@@ -37,6 +37,16 @@ def phrases(conversations: Sequence[Conversation], most: int) -> list[str]:
         if count >= LEAST_SEEN and len(_WORD.findall(text)) > 1
     }
     return sorted(saved, key=lambda text: (-saved[text], text))[:most]
+
+
+def frequent_words(conversations: Sequence[Conversation], most: int) -> list[str]:
+    """Return up to `most` words that stand in the most conversations."""
+    counts: Counter[str] = Counter()
+    for conversation in conversations:
+        texts = (message.text for message in conversation.messages)
+        counts.update({word for text in texts for word in _WORD.findall(text)})
+    found = [word for word, count in counts.items() if count >= LEAST_SEEN and len(word) > 1]
+    return sorted(found, key=lambda word: (-counts[word], word))[:most]
 
 
 def _named(conversations: Iterable[Conversation]) -> frozenset[str]:

@@ -65,13 +65,15 @@ class DataPart(Part):
 
 
 class TokenizerPart(Part):
-    """How many entries the tokenizer may have, and how many phrases of the data are a token each beside them.
+    """How many entries the tokenizer may have, and how many phrases and words of the data are a token each beside them.
 
-    A number is read in pieces of so many `digits`: more make numbers easier to copy and harder to reckon with.
+    With `words` all other words are spelled, so that one that nobody has met is read as any other of these. A number is read
+    in pieces of so many `digits`: more make numbers easier to copy and harder to reckon with.
     """
 
     vocabulary: int = Field(default=1024, ge=SMALLEST_VOCABULARY, le=1 << 17)
     phrases: int = Field(default=0, ge=0, le=1 << 14)
+    words: int = Field(default=0, ge=0, le=1 << 14)
     digits: int = Field(default=1, ge=1, le=3)
 
 

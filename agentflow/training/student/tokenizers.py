@@ -7,6 +7,7 @@ wherever they stand, which is what copying them needs.
 """
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from tokenizers import Tokenizer as Backend
 
 from agentflow.recurrent.text.tokenizer import Tokenizer
 from agentflow.training.student.conversations import Conversation
-from agentflow.training.student.phrases import phrases
+from agentflow.training.student.phrases import frequent_words, phrases
 from agentflow.training.student.recipe import SMALLEST_VOCABULARY
 
 END = "<|end|>"
@@ -30,6 +31,7 @@ TEMPLATE = (
     "{% if message['role'] == 'assistant' %}{{ '<|end|>' }}{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
+_LETTERS = re.compile("[A-Za-z]+")
 FILES = ("tokenizer.json", "tokenizer_config.json")
 
 
@@ -39,6 +41,7 @@ def train_tokenizer(
     *,
     vocabulary: int,
     most_phrases: int = 0,
+    most_words: int = 0,
     digits: int = 1,
 ) -> Tokenizer:
     """Write a tokenizer to a folder and return it as the engine reads it.
@@ -48,6 +51,7 @@ def train_tokenizer(
         folder: Where its files go.
         vocabulary: Entries at most, phrases beside them.
         most_phrases: How many phrases of the data become a token each; see `phrases`.
+        most_words: How many words of the data are a token each; if any, all others are spelled letter by letter.
         digits: Of a number in one token, at most.
 
     Raises:
@@ -72,10 +76,14 @@ def train_tokenizer(
         show_progress=False,
     )
     texts = (message.text for one in conversations for message in one.messages)
+    if most_words:  # what is left to be merged are digits and signs
+        texts = (piece for text in texts for piece in _LETTERS.split(text))
     backend.train_from_iterator(texts, trainer)
-    if most_phrases:
-        found = phrases(conversations, most_phrases)
-        backend.add_tokens([AddedToken(text, normalized=False) for text in found])
+    found = phrases(conversations, most_phrases) if most_phrases else []
+    words = frequent_words(conversations, most_words) if most_words else []
+    added = [AddedToken(text, normalized=False) for text in found]
+    added += [AddedToken(word, normalized=False, single_word=True) for word in words]
+    backend.add_tokens(added)
     _write(backend, folder)
     return Tokenizer.load(folder)
 

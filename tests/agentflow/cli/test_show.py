@@ -1,10 +1,11 @@
-"""What `agentflow show` tells of the tokens that were not read again."""
+"""What `agentflow show` tells of values and of the tokens that were not read again."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from agentflow import Runner, flow, generate
+from agentflow import Runner, flow, generate, tool
 from agentflow.models.protocol import Usage
 from tests.agentflow.cli.test_note import call
 from tests.agentflow.models.hosted_parts import spec_for
@@ -36,3 +37,20 @@ async def test_a_step_tells_what_of_its_prompt_was_reused_and_the_state_it_left(
     other = call(journal, "show", "last", "--step", "2").stdout
     assert "reused" not in other
     assert "state" not in other
+
+
+@tool
+def parted() -> Any:
+    """Return what JSON has no words for."""
+    return ["left"], {"been": {1}}
+
+
+@flow
+async def parts() -> None:
+    await parted()
+
+
+async def test_what_json_has_no_word_for_is_shown_as_python(tmp_path: Path) -> None:
+    journal = str(tmp_path / "runs.db")
+    await Runner(journal=journal).run_async(parts)
+    assert "→ (['left'], {'been': {1}})" in call(journal, "show", "last").stdout

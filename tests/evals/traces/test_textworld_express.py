@@ -143,6 +143,16 @@ def test_every_form_is_the_same_episodes(game: Game) -> None:
 
 
 @needs("textworld_express")
+def test_a_part_has_its_own_share_of_other_names() -> None:
+    def told(**more: float) -> list[Conversation]:
+        part = Part.model_validate({"play": "mapreader", "episodes": 3, **more})
+        return list(textworld_express(0, [[part]], made_up=1.0))
+
+    assert told() != told(made_up=0.0)
+    assert told() == told(made_up=1.0)
+
+
+@needs("textworld_express")
 def test_a_teacher_wins_games_that_nobody_trains_on() -> None:
     # A lost game is an error of the source.
     games = lesson(**dict.fromkeys(GAMES, 8))

@@ -33,6 +33,7 @@ class Part(BaseModel):
         play: A game that a teacher knows, or one of the made-up worlds, `sayings` and `houses`.
         episodes: How many; of a game the first seeds of the fold.
         parameters: Of the game, such as `numLocations=3`; none are its usual size.
+        made_up: Share of the episodes whose things get other names; None for that of the whole source.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,6 +41,7 @@ class Part(BaseModel):
     play: Game | Literal["sayings", "houses"]
     episodes: int = Field(ge=1)
     parameters: str = ""
+    made_up: float | None = Field(default=None, ge=0, le=1)
 
 
 def textworld_express(
@@ -68,7 +70,8 @@ def textworld_express(
         for part in parts:
             for episode in _played(part, fold, draw):
                 turns = _turns(episode, form)
-                if part.play not in MADE_UP_WORLDS and draw.random() < made_up:
+                share = made_up if part.made_up is None else part.made_up
+                if part.play not in MADE_UP_WORLDS and draw.random() < share:
                     turns = _renamed(turns, episode, draw)
                 yield from _conversations(turns, form, part.play, lesson)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from agentflow.models.protocol import Message
 from agentflow.recurrent.text.tokenizer import Tokenizer
 from agentflow.training.student import Conversation
-from agentflow.training.student.phrases import phrases
+from agentflow.training.student.phrases import frequent_words, phrases
 from agentflow.training.student.tokenizers import train_tokenizer
 
 NAMES = ("fig", "plum", "pear", "quince")
@@ -70,6 +70,18 @@ def test_digits_are_pieces_of_at_most_so_many(tmp_path: Path) -> None:
 
     assert pieces(1)[:5] == [b"1", b"2", b"1", b"2", b"3"]
     assert pieces(2)[:4] == [b"12", b"12", b"3", b" "]
+
+
+def test_words_of_the_data_are_tokens_and_others_are_spelled(tmp_path: Path) -> None:
+    made = train_tokenizer(DATA, tmp_path, vocabulary=300, most_phrases=9, most_words=20, digits=2)
+
+    def pieces(text: str) -> list[str]:
+        return [made.token_bytes(token).decode() for token in made.encode(text)]
+
+    assert pieces("pencehere") == list("pencehere")  # two of them are not one
+    assert pieces("a cap for 12 pence") == [*"a cap for ", "12", " ", "pence"]
+    assert frequent_words(DATA, 3) == ["It", "There", "You"]
+    assert set(NAMES).isdisjoint(frequent_words(DATA, 99))  # each stands in ten conversations
 
 
 @given(text=st.text(max_size=60) | st.sampled_from([m.text for c in DATA for m in c.messages]))
