@@ -54,11 +54,11 @@ def textworld_express(
     """Yield the conversations of a teacher's episodes.
 
     Args:
-        seed: Of the made-up names and worlds.
+        seed: Of the names and the made-up worlds.
         lessons: What is played, in the order in which it is learnt; see `Conversation`.
         fold: Of the games.
         form: `recursive`: a conversation for each call of a function; `flat` and `code`: one for each episode.
-        made_up: Share of the games' episodes whose things get made-up names.
+        made_up: Share of the games' episodes whose things get other names, where a part does not say it.
 
     Raises:
         TrainingDataError: No teacher knows a game, there are not so many seeds, or a teacher lost.
