@@ -24,6 +24,7 @@ def test_the_wheel_is_whole_and_clean(tmp_path: Path) -> None:
     ]
     assert {f"{package}/py.typed" for package in packages} <= names
     assert "agentflow/models/catalogue.toml" in names
+    assert "agentflow_planners/students/known_words.txt" in names
     page = (
         "index.html",
         "app.js",

@@ -19,6 +19,7 @@ from pydantic import Field
 from agentflow import Result, Task, flow
 from agentflow.errors import EpisodeOverError
 from agentflow_planners.shared.acting import tools_of
+from agentflow_planners.students.names import Naming
 from agentflow_planners.students.prompts import DONE, of_task
 from agentflow_planners.students.recursion import Call, Job, expand
 from agentflow_planners.students.sight import Texts
@@ -32,6 +33,7 @@ async def trained(
     task: Task,
     *,
     form: Form = "recursive",
+    names: Naming = "as_told",
     texts: Texts = "free",
     levels: Annotated[int, Field(ge=1)] = 40,
     repairs: Annotated[int, Field(ge=0)] = 2,
@@ -42,6 +44,7 @@ async def trained(
     Args:
         task: Its environments' openings are part of what the model is asked.
         form: `recursive` (functions that call functions), `flat` (one call a turn) or `code` (one program a turn).
+        names: `as_told`, or `anonymized`: codes for them, as the model's training data had them. For text games.
         texts: What texts in a reply may be: `free`, or `in_sight`: words of the question and of the tools' descriptions.
         levels: How deep functions may nest.
         repairs: How often a function may be written again after it failed.
@@ -55,13 +58,13 @@ async def trained(
     tools = tools_of(task)
     if form == "flat":
         opening = of_task(task.goal, task.context)
-        return Result(output=await act_by_calls(opening, tools, texts, turns))
+        return Result(output=await act_by_calls(opening, tools, names, texts, turns))
     if form == "code":
         opening = of_task(task.goal, task.context)
-        return Result(output=await act_by_programs(opening, tools, texts, turns))
+        return Result(output=await act_by_programs(opening, tools, names, texts, turns))
     root = Call(name="solve", arguments={"goal": task.goal, "seen": task.context, **task.inputs})
     try:
-        job = Job(tools=tuple(tools), texts=texts, levels=levels, repairs=repairs)
+        job = Job(tools=tuple(tools), names=names, texts=texts, levels=levels, repairs=repairs)
         return Result(output=await expand(root, job))
     except EpisodeOverError:
         return Result(output=DONE)

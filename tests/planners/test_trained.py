@@ -1,14 +1,16 @@
 """The planner for trained models asks in the words of the training data, and survives what a model may write."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from agentflow_evals.scorers.reward import reward
 from agentflow_evals.suites.worlds import GOAL
 from agentflow_evals.traces.textworld_express.source import Part, textworld_express
+from agentflow_evals.traces.textworld_express.teachers import TEACHERS
 from agentflow_planners.students.grammars import call_of, program
-from agentflow_planners.students.sight import Texts, in_sight
+from agentflow_planners.students.names import CODES, Names, Naming
+from agentflow_planners.students.sight import Texts, examples_of, in_sight
 from agentflow_planners.trained import Form, trained
 from agentflow_tools.textworld_express import Game, TextWorldExpress
 from hypothesis import given
@@ -18,12 +20,10 @@ from llguidance.gbnf_to_lark import gbnf_to_lark
 
 from agentflow import (
     Environment,
-    Message,
     Result,
     Runner,
     RunResult,
     Task,
-    Tool,
     action,
     flow,
 )
@@ -61,13 +61,13 @@ class Talking(Scripted):
         return reply
 
 
-def by_heart(conversations: Iterator[Conversation]) -> Talking:
+def by_heart(conversations: Iterator[Conversation], naming: Naming) -> Talking:
     """Return a model that knows the replies of these conversations, and no others."""
-    known = {
-        tuple(message.text for message in one.messages[:place]): one.messages[place].text
-        for one in conversations
-        for place in range(1, len(one.messages), 2)
-    }
+    known: dict[Said, str] = {}
+    for one in conversations:
+        names = Names(naming)
+        texts = tuple(names.hidden(message.text) for message in one.messages)
+        known.update({texts[:place]: texts[place] for place in range(1, len(texts), 2)})
     return Talking(lambda said: known[said])
 
 
@@ -95,18 +95,19 @@ async def played(
 @needs("textworld_express")
 @pytest.mark.parametrize("form", ["recursive", "flat", "code"])
 @pytest.mark.parametrize(
-    "game", ["arithmetic", "cookingworld", "mapreader", "simonsays", "sorting"]
+    ("game", "names"),
+    [(game, "anonymized") for game in TEACHERS] + [("arithmetic", "as_told")],
 )
 async def test_a_planner_asks_what_the_training_data_has(
-    game: Game, form: Form, journal: str
+    game: Game, form: Form, names: Naming, journal: str
 ) -> None:
-    model = by_heart(textworld_express(0, [[Part(play=game, episodes=1)]], form=form, made_up=0))
+    model = by_heart(textworld_express(0, [[Part(play=game, episodes=1)]], form=form), names)
     world = TextWorldExpress.named("world", game=game, seed=0)
-    result = await played(journal, model, world, form=form, texts="in_sight")
+    result = await played(journal, model, world, form=form, names=names, texts="in_sight")
     assert result.output == {"answer": "done", "points": 1.0}
     if form == "recursive" and game == "cookingworld":
-        names = [step.name for step in result.record.steps.values()]
-        assert {"cook", "explore", "explore program"} <= set(names)
+        steps = [step.name for step in result.record.steps.values()]
+        assert {"cook", "explore", "explore program"} <= set(steps)
 
 
 class Bell(Environment):
@@ -137,6 +138,7 @@ def one_after_the_other(*replies: str) -> Talking:
 
 
 RING = 'world_ring("softly")'
+EXAMPLES = examples_of(Bell.named("world").tools())
 
 
 @pytest.mark.parametrize(
@@ -230,13 +232,13 @@ def test_texts_may_be_held_to_what_is_in_sight(written: str) -> None:
 def test_texts_that_are_not_in_sight_cannot_be_written(written: str) -> None:
     assert follows(grammars_of("free"), f'return "{written}"')
     assert not follows(grammars_of("in_sight"), f'return "{written}"')
-    call = call_of(["world_ring"], "done", in_sight("in_sight", said(), tools()))
+    call = call_of(["world_ring"], "done", in_sight("in_sight", [SAID], EXAMPLES))
     assert not follows(call, f'world_ring("{written}")')
     assert follows(call, 'world_ring("red bell")')
 
 
 def test_without_examples_in_descriptions_there_are_phrases_only() -> None:
-    grammar = program(in_sight("in_sight", said(), []))
+    grammar = program(in_sight("in_sight", [SAID], []))
     assert follows(grammar, 'return "red bell in box"')
     assert not follows(grammar, 'return "ring red bell"')
 
@@ -247,17 +249,41 @@ def test_without_examples_in_descriptions_there_are_phrases_only() -> None:
     )
 )
 def test_whatever_is_seen_gives_a_grammar(words: list[str]) -> None:
-    seen = [Message(role="user", text=" ".join(words))]
-    assert follows(program(in_sight("in_sight", seen, [])), 'return "done"')
+    assert follows(program(in_sight("in_sight", [" ".join(words)], [])), 'return "done"')
 
 
 def grammars_of(texts: Texts) -> str:
-    return program(in_sight(texts, said(), tools()))
+    return program(in_sight(texts, [SAID], EXAMPLES))
 
 
-def said() -> list[Message]:
-    return [Message(role="user", text=SAID)]
+def test_a_name_has_a_code_of_one_word_and_known_words_have_none() -> None:
+    names = Names()
+    told = names.hidden("take red bell pepper from counter")
+    assert told.split()[::2] == ["take", "from"]
+    assert told.split()[1] in CODES
+    assert told.split()[3] == "counter"
+    assert names.shown(told) == "take red bell pepper from counter"
 
 
-def tools() -> Sequence[Tool[..., Any]]:
-    return Bell.named("world").tools()
+def test_a_name_keeps_its_code_in_a_longer_conversation() -> None:
+    one, other = Names(), Names()
+    assert one.hidden("a leek") == other.hidden("a leek and a mango").partition(" and")[0]
+    assert one.hidden_if_known("a leek or a mango") == one.hidden("a leek") + " or a mango"
+    salted = {Names(salt=salt).hidden("leek") for salt in range(9)}
+    assert len(salted) > 1
+
+
+def test_names_beyond_the_codes_stay_as_they_are() -> None:
+    told = ", ".join(f"z{'x' * count}y" for count in range(len(CODES) + 5))
+    names = Names()
+    hidden = names.hidden(told)
+    assert hidden.endswith(", ".join(told.split(", ")[-5:]))
+    assert len(set(hidden.split(", "))) == len(CODES) + 5
+    assert names.shown(hidden) == told
+
+
+@given(st.text())
+def test_every_name_comes_back(text: str) -> None:
+    names = Names()
+    assert names.shown(names.hidden(text)) == text
+    assert Names("as_told").hidden(text) == text

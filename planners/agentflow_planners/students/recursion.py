@@ -8,12 +8,14 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from agentflow import Message, Program, Unwritten, flow, generate, note, run_program, tools_in_reach
+from agentflow import Program, Unwritten, flow, note, run_program, tools_in_reach
 from agentflow.data import Data
 from agentflow.errors import EpisodeOverError, ExpansionError, InputError, ProgramError, ToolError
 from agentflow_planners.students import grammars
+from agentflow_planners.students.dialogue import Dialogue
+from agentflow_planners.students.names import Naming
 from agentflow_planners.students.prompts import of_call
-from agentflow_planners.students.sight import Texts, in_sight
+from agentflow_planners.students.sight import Texts
 
 REPAIRABLE = (ProgramError, InputError, ToolError)
 WARMER = 0.3  # by how much each further version of a body may differ from the first
@@ -35,6 +37,7 @@ class Job(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     tools: tuple[str, ...]
+    names: Naming
     texts: Texts
     levels: int
     repairs: int
@@ -63,20 +66,13 @@ async def expand(call: Call, job: Job) -> Any:
         below = Call(name=unwritten.name, arguments=unwritten.arguments(), level=call.level + 1)
         return await write_and_run.named(below.name)(below, job)
 
-    asked = [Message(role="user", text=of_call(call.name, call.arguments))]
     tools = [tool for name, tool in tools_in_reach().items() if name in job.tools]
-    grammar = grammars.program(in_sight(job.texts, asked, tools))
+    question = of_call(call.name, call.arguments)
+    dialogue = Dialogue(question, tools, job.names, job.texts)
     problem = ""
     for version in range(job.repairs + 1):
-        # The question is the same: a further version goes on from the state that has read it.
-        reply = await generate(
-            asked,
-            grammar=grammar,
-            max_tokens=grammars.MAX_TOKENS,
-            temperature=WARMER * version,
-            seed=version,
-        )
-        program = Program(code=reply.text, inputs=call.arguments, tools=job.tools)
+        code = await dialogue.reply(grammars.program, temperature=WARMER * version, seed=version)
+        program = Program(code=code, inputs=call.arguments, tools=job.tools)
         try:
             return await run_program(program, answer, name=f"{call.name} program")
         except EpisodeOverError:

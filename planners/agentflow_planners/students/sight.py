@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
-from agentflow import Message, Tool
+from agentflow import Tool
 from agentflow_planners.students.grammars import Phrases, Sight
 from agentflow_planners.students.prompts import DONE
 
@@ -22,9 +22,7 @@ _JOINTS = ("at", "from", "in", "into", "on", "to", "with")
 _TIES = frozenset({"of", "your"})  # what stands before them and behind them is one phrase
 
 
-def in_sight(
-    texts: Texts, said: Sequence[Message], tools: Iterable[Tool[..., Any]]
-) -> Sight | None:
+def in_sight(texts: Texts, said: Iterable[str], examples: Sequence[str]) -> Sight | None:
     """Return what texts may be made of, or None if of anything.
 
     Phrases are words that stand one after the other in the conversation, with articles or without, or in the examples of the
@@ -32,14 +30,18 @@ def in_sight(
     """
     if texts == "free":
         return None
-    examples = [found for tool in tools for found in _EXAMPLE.findall(tool.description)]
     phrases = Phrases()
     phrases.add([DONE], may_end=True)
-    for text in (*(message.text for message in said), *examples):
+    for text in (*said, *examples):
         for words in (*_runs(text), *_runs(_ARTICLE.sub("", text))):
             _add(phrases, words)
     verbs = dict.fromkeys(example.split()[0] for example in examples)
     return Sight(list(verbs), phrases, _JOINTS)
+
+
+def examples_of(tools: Iterable[Tool[..., Any]]) -> list[str]:
+    """Return the examples in the tools' descriptions: what stands there in backticks."""
+    return [found for tool in tools for found in _EXAMPLE.findall(tool.description)]
 
 
 def _runs(text: str) -> Iterator[list[str]]:

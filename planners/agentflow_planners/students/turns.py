@@ -4,47 +4,46 @@ Owns the two loops. The conversation holds nothing but the task, what the model 
 """
 
 import ast
+from functools import partial
 
-from agentflow import AgentflowError, Message, generate
+from agentflow import AgentflowError
 from agentflow.errors import EpisodeOverError, ExpansionError, ProgramError
 from agentflow_planners.shared.acting import Tools
 from agentflow_planners.shared.cells import Cell, Notebook
-from agentflow_planners.shared.replies import exchange
 from agentflow_planners.students import grammars
+from agentflow_planners.students.dialogue import Dialogue
+from agentflow_planners.students.names import Naming
 from agentflow_planners.students.prompts import DONE
-from agentflow_planners.students.sight import Texts, in_sight
+from agentflow_planners.students.sight import Texts
 
 NOTHING = "nothing"  # what is heard of a program that prints nothing
 
 
-async def act_by_calls(opening: str, tools: Tools, texts: Texts, turns: int) -> str:
+async def act_by_calls(opening: str, tools: Tools, names: Naming, texts: Texts, turns: int) -> str:
     """Let the model make one call a turn, until it is done or the episode is over.
 
     Raises:
         ExpansionError: It is not done after the last turn.
         ModelError: A call of the model failed for good.
     """
-    said = [Message(role="user", text=opening)]
+    dialogue = Dialogue(opening, tools.values(), names, texts)
     for _turn in range(turns):
-        reply = await generate(
-            said,
-            grammar=grammars.call_of(tools, DONE, in_sight(texts, said, tools.values())),
-            max_tokens=grammars.MAX_TOKENS,
-            temperature=0.0,
-        )
-        if reply.text == DONE:
+        reply = await dialogue.reply(partial(grammars.call_of, tools, DONE))
+        if reply == DONE:
             return DONE
         try:
-            heard = await _called(reply.text, tools)
+            heard = await _called(reply, tools)
         except EpisodeOverError:
             return DONE
         except AgentflowError as error:
             heard = f"error: {error}"
-        said += exchange(reply.text, heard)
+        dialogue.tell(reply, heard)
     raise _endless(turns)
 
 
-async def act_by_programs(opening: str, tools: Tools, texts: Texts, turns: int) -> object:
+async def act_by_programs(
+    opening: str, tools: Tools, names: Naming, texts: Texts, turns: int
+) -> object:
     """Let the model write one program a turn, until one returns the answer or the episode is over.
 
     Raises:
@@ -53,16 +52,11 @@ async def act_by_programs(opening: str, tools: Tools, texts: Texts, turns: int) 
         SandboxUnavailableError: Generated code cannot be confined here.
     """
     notebook = Notebook({}, tuple(tools))
-    said = [Message(role="user", text=opening)]
+    dialogue = Dialogue(opening, tools.values(), names, texts)
     for _turn in range(turns):
-        reply = await generate(
-            said,
-            grammar=grammars.program(in_sight(texts, said, tools.values())),
-            max_tokens=grammars.MAX_TOKENS,
-            temperature=0.0,
-        )
+        reply = await dialogue.reply(grammars.program)
         try:
-            outcome = await notebook.run(reply.text)
+            outcome = await notebook.run(reply)
         except EpisodeOverError:
             return DONE
         except ProgramError as error:
@@ -73,7 +67,7 @@ async def act_by_programs(opening: str, tools: Tools, texts: Texts, turns: int) 
             if not isinstance(outcome, Cell):
                 return outcome.value
             heard = outcome.printed.strip() or NOTHING
-        said += exchange(reply.text, heard)
+        dialogue.tell(reply, heard)
     raise _endless(turns)
 
 

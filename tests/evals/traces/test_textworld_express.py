@@ -3,14 +3,16 @@
 import random
 import re
 from itertools import islice
+from typing import Any
 
 import pytest
 from agentflow_evals.traces.textworld_express.exploring import explore
 from agentflow_evals.traces.textworld_express.made_up_worlds import House, houses, sayings, search
 from agentflow_evals.traces.textworld_express.playing import play
-from agentflow_evals.traces.textworld_express.renaming import KEPT, KNOWN, new_names, renamed
+from agentflow_evals.traces.textworld_express.renaming import KEPT, KNOWN, new_names
 from agentflow_evals.traces.textworld_express.source import Part, textworld_express
 from agentflow_evals.traces.textworld_express.teachers import TEACHERS, answer, cook, obey, pick
+from agentflow_planners.students.names import CODES
 from agentflow_tools.textworld_express import Game
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,6 +48,10 @@ def test_only_rooms_that_are_new_are_visited_and_every_way_is_walked_back() -> N
     seen = "You are in the hall. \nTo the North you see the attic. To the East you see the cellar."
     assert explore(seen, ["coin"], ["attic"]).splitlines() == [
         'been = been + ["hall"]',
+        'if left and "attic" not in been:',
+        '    seen = world_act("move north")',
+        "    left, been = explore(seen, left, been)",
+        '    world_act("move south")',
         'if left and "cellar" not in been:',
         '    seen = world_act("move east")',
         "    left, been = explore(seen, left, been)",
@@ -101,16 +107,6 @@ def test_a_knife_is_wanted_only_for_cutting() -> None:
     assert 'world_act("cook leek in stove")' in cook(KITCHEN, recipe)
 
 
-def test_names_change_everywhere_alike_and_commands_stay() -> None:
-    texts = ["There is a red onion, and an onion pie.", 'world_act("take red onion")']
-    seen, program = renamed(texts, texts[1:], random.Random(3))
-    [name] = re.findall(r'take ([^"]+)"', program)
-    assert name in seen
-    assert "onion" not in seen + program
-    assert seen.startswith("There is a ")
-    assert "take" in KEPT
-
-
 def test_new_names_are_known_or_made_up_and_never_of_the_episode() -> None:
     drawn = list(islice(new_names(random.Random(0), {"apple"}), 80))
     assert len(set(drawn)) == len(drawn)
@@ -143,22 +139,28 @@ def test_every_form_is_the_same_episodes(game: Game) -> None:
 
 
 @needs("textworld_express")
-def test_a_part_has_its_own_share_of_other_names() -> None:
-    def told(**more: float) -> list[Conversation]:
-        part = Part.model_validate({"play": "mapreader", "episodes": 3, **more})
-        return list(textworld_express(0, [[part]], made_up=1.0))
+def test_every_conversation_has_its_own_codes() -> None:
+    def told(**more: Any) -> list[Conversation]:
+        return list(textworld_express(0, lesson(mapreader=2), **more))
 
-    assert told() != told(made_up=0.0)
-    assert told() == told(made_up=1.0)
+    anonymized = told(names="anonymized")
+    assert anonymized == told(names="anonymized")
+    # The first two calls of an episode see the same room.
+    first, second = (
+        re.findall("located in the ([a-z ]+),", one.messages[0].text) for one in anonymized[:2]
+    )
+    assert first != second
+    assert {*first, *second} <= set(CODES)
+    assert len(anonymized) == len(told())
 
 
 @needs("textworld_express")
 def test_a_teacher_wins_games_that_nobody_trains_on() -> None:
     # A lost game is an error of the source.
     games = lesson(**dict.fromkeys(GAMES, 8))
-    assert list(textworld_express(0, games, fold="test", made_up=0))
+    assert list(textworld_express(0, games, fold="test"))
     kitchen = Part(play="cookingworld", episodes=8, parameters="numLocations=1, includeDoors=0")
-    assert list(textworld_express(0, [[kitchen]], made_up=0))
+    assert list(textworld_express(0, [[kitchen]]))
 
 
 @needs("textworld_express")

@@ -36,7 +36,7 @@ def explore(seen: str, left: list[str], been: list[str]) -> str:
         lines += ['seen = world_act("look around")', "return explore(seen, left, been)"]
         return "\n".join(lines)
     for way, name in _EXIT.findall(seen) if wanted else []:
-        if name in been or name == room:
+        if name == room:
             continue
         lines += [
             f'if left and "{name}" not in been:',

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 
 from agentflow_evals.traces.textworld_express.exploring import BACK, explore, listed
 from agentflow_evals.traces.textworld_express.playing import Episode, play
-from agentflow_evals.traces.textworld_express.renaming import new_names
+from agentflow_evals.traces.textworld_express.renaming import KEPT, new_names
 from agentflow_evals.traces.textworld_express.teachers import TEACHERS, Teacher
 
 COMMANDS = 5  # that are said in one episode
-QUANTITIES = 0.2  # of the words said
+QUANTITIES, GAME_WORDS = 0.2, 0.3  # of the words said
 UNITS = ("", "", "g", "kg", "ml", "l", "mm", "cm", "m")
 WAYS = {"north": (0, 1), "south": (0, -1), "east": (1, 0), "west": (-1, 0)}
 
@@ -23,7 +23,7 @@ def sayings(draw: random.Random, count: int) -> Iterator[Episode]:
     """Yield episodes in which Simon says something new each time."""
     for _ in range(count):
         words = _names_and_quantities(draw)
-        said = [_phrase(draw, words, (1, 2, 2, 3)) for _ in range(COMMANDS)]
+        said = [_phrase(draw, words, (1, 2, 2, 3, 4)) for _ in range(COMMANDS)]
         left = iter([f"Simon says, '{phrase}'." for phrase in said[1:]] + ["Simon says, you win!"])
 
         def act(_command: str, left: Iterator[str] = left) -> str:
@@ -135,7 +135,13 @@ def _names_and_quantities(draw: random.Random) -> Iterator[str]:
     names = new_names(draw)
     while True:
         number = f"{draw.randint(1, 99)}{draw.choice(UNITS)}"
-        yield number if draw.random() < QUANTITIES else next(names)
+        chance = draw.random()
+        if chance < QUANTITIES:
+            yield number
+        elif chance < QUANTITIES + GAME_WORDS:
+            yield draw.choice(sorted(KEPT))
+        else:
+            yield next(names)
 
 
 def _names(draw: random.Random) -> Iterator[str]:

@@ -1,13 +1,10 @@
-"""Give the things of an episode other names, so that a student learns to read names and not to know them.
+"""Names for made-up worlds: words that the games of the fold `train` know, and made-up ones.
 
-Owns the choice of names: words that the games of the fold `train` know, and made-up ones, since the games of the other
-folds have some things of other names. A word is replaced in every text of the episode alike; what has a meaning of its
-own (commands, places to cook, units) stays.
+Owns the choice of names, and the words of the games that have a meaning of their own: commands, places to cook, units.
 """
 
 import random
-import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -36,7 +33,6 @@ KNOWN = _words(
 )
 MADE_UP = 0.4  # of the new names
 LEAST_LETTERS = 4
-_QUOTED, _WORD = re.compile(r'"([^"]*)"'), re.compile(r"[a-z]{3,}")
 # What English words are made of, so that a student has copied the pieces of any word it may meet.
 _STARTS = _words(
     "b bl br c ch cl cr d dr f fl fr g gl gr h j k kn l m n p ph pl pr qu r s sc sh sk sl sm sn sp squ st str sw t th tr "
@@ -47,18 +43,6 @@ _ENDS = _words(
     "- - - - b d l ll m n nd ng p r rd rn rs s ss st th tch mp x y le on an es to ts ash et ot"
 )
 _PARTS = (_STARTS, _VOWELS, _ENDS)
-
-
-def renamed(texts: list[str], programs: Iterable[str], draw: random.Random) -> list[str]:
-    """Return the texts with the words that the programs take from them replaced."""
-    literals = " ".join(text for program in programs for text in _QUOTED.findall(program))
-    words = sorted(set(_WORD.findall(literals)) - KEPT)
-    if not words:
-        return texts
-    names = new_names(draw, set(_WORD.findall(" ".join(texts))))
-    new = {word: next(names) for word in words}
-    pattern = re.compile(r"\b(" + "|".join(new) + r")\b")
-    return [pattern.sub(lambda found: new[found[1]], text) for text in texts]
 
 
 def new_names(draw: random.Random, taken: Collection[str] = ()) -> Iterator[str]:

@@ -6,8 +6,10 @@ taken; another one is an error, since a teacher of ours is to blame.
 
 import random
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Literal
 
+from agentflow_planners.students.names import Names, Naming
 from agentflow_planners.students.prompts import of_task
 from agentflow_planners.trained import Form
 from agentflow_tools.textworld_express import FIRST_SEEDS, SEEDS, Fold, Game, TextWorldExpress
@@ -20,7 +22,6 @@ from agentflow.training.student import Conversation
 from agentflow_evals.suites.worlds import GOAL
 from agentflow_evals.traces.textworld_express.made_up_worlds import houses, sayings
 from agentflow_evals.traces.textworld_express.playing import Episode, Over, Turn, play
-from agentflow_evals.traces.textworld_express.renaming import renamed
 from agentflow_evals.traces.textworld_express.teachers import TEACHERS
 
 MADE_UP_WORLDS = {"sayings": sayings, "houses": houses}
@@ -33,7 +34,6 @@ class Part(BaseModel):
         play: A game that a teacher knows, or one of the made-up worlds, `sayings` and `houses`.
         episodes: How many; of a game the first seeds of the fold.
         parameters: Of the game, such as `numLocations=3`; none are its usual size.
-        made_up: Share of the episodes whose things get other names; None for that of the whole source.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -41,7 +41,6 @@ class Part(BaseModel):
     play: Game | Literal["sayings", "houses"]
     episodes: int = Field(ge=1)
     parameters: str = ""
-    made_up: float | None = Field(default=None, ge=0, le=1)
 
 
 def textworld_express(
@@ -49,16 +48,16 @@ def textworld_express(
     lessons: Sequence[Sequence[Part]],
     fold: Fold = "train",
     form: Form = "recursive",
-    made_up: float = 0.5,
+    names: Naming = "as_told",
 ) -> Iterator[Conversation]:
     """Yield the conversations of a teacher's episodes.
 
     Args:
-        seed: Of the names and the made-up worlds.
+        seed: Of the codes and the made-up worlds.
         lessons: What is played, in the order in which it is learnt; see `Conversation`.
         fold: Of the games.
         form: `recursive`: a conversation for each call of a function; `flat` and `code`: one for each episode.
-        made_up: Share of the games' episodes whose things get other names, where a part does not say it.
+        names: `as_told`, or `anonymized`: codes for them, other ones in every conversation; the option of `trained`.
 
     Raises:
         TrainingDataError: No teacher knows a game, there are not so many seeds, or a teacher lost.
@@ -69,11 +68,9 @@ def textworld_express(
     for lesson, parts in enumerate(lessons):
         for part in parts:
             for episode in _played(part, fold, draw):
-                turns = _turns(episode, form)
-                share = made_up if part.made_up is None else part.made_up
-                if part.play not in MADE_UP_WORLDS and draw.random() < share:
-                    turns = _renamed(turns, episode, draw)
-                yield from _conversations(turns, form, part.play, lesson)
+                for messages in _conversations(_turns(episode, form), form):
+                    told = messages if names == "as_told" else _anonymized(messages, draw)
+                    yield Conversation(messages=told, group=part.play, lesson=lesson)
 
 
 def _played(part: Part, fold: Fold, draw: random.Random) -> Iterator[Episode]:
@@ -113,23 +110,17 @@ def _turns(episode: Episode, form: Form) -> list[Turn]:
     return {"recursive": episode.calls, "flat": episode.commands, "code": episode.programs}[form]
 
 
-def _renamed(turns: list[Turn], episode: Episode, draw: random.Random) -> list[Turn]:
-    """Return turns with made-up names; the same ones in every form, since they come from the same programs."""
-    texts = [text for turn in turns for text in turn]
-    new = renamed(texts, [reply for _asked, reply in episode.calls], draw)
-    return list(zip(new[::2], new[1::2], strict=True))
-
-
-def _conversations(
-    turns: list[Turn], form: Form, group: str, lesson: int
-) -> Iterator[Conversation]:
-    pairs = [
+def _conversations(turns: list[Turn], form: Form) -> list[tuple[Message, ...]]:
+    """Return one conversation for each call, or one for the whole episode."""
+    pairs: list[tuple[Message, ...]] = [
         (Message(role="user", text=asked), Message(role="assistant", text=reply))
         for asked, reply in turns
     ]
-    if form == "recursive":
-        for pair in pairs:
-            yield Conversation(messages=pair, group=group, lesson=lesson)
-    else:
-        messages = tuple(message for pair in pairs for message in pair)
-        yield Conversation(messages=messages, group=group, lesson=lesson)
+    return pairs if form == "recursive" else [tuple(chain.from_iterable(pairs))]
+
+
+def _anonymized(messages: tuple[Message, ...], draw: random.Random) -> tuple[Message, ...]:
+    names = Names(salt=draw.getrandbits(32))
+    return tuple(
+        message.model_copy(update={"text": names.hidden(message.text)}) for message in messages
+    )

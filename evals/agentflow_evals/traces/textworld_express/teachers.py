@@ -12,6 +12,10 @@ from agentflow_evals.traces.textworld_express.exploring import GRILL, explore, l
 Teacher = Mapping[str, Callable[..., str]]  # by the name of the function that is to be written
 
 _RETURN = 'return "done"'
+_AGAIN = """if left:
+    been = []
+    seen = world_act("look around")
+    left, been = explore(seen, left, been)"""
 _UNITS = {"m": 1, "c": 10, "": 1_000, "k": 1_000_000}  # how many thousandths of the bare unit
 _SIGNS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "//"}
 
@@ -102,6 +106,7 @@ def cook(seen: str, recipe: str) -> str:  # noqa: ARG001
     wanted = (["knife"] if cuts else []) + things
     grilled = [f"{GRILL}{thing}" for verb, thing in steps if verb == "grill"]
     lines = [f"left = {listed(wanted)}", "been = []", "left, been = explore(seen, left, been)"]
+    lines += [_AGAIN]
     lines += [f'world_act("{verb} {thing}")' for verb, thing in cuts]
     for verb, thing in steps:
         if verb in ("roast", "fry"):

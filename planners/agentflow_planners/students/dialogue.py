@@ -1,0 +1,54 @@
+"""A conversation with a model that was trained to plan: with codes for names, and replies held to a grammar.
+
+Owns what was said so far, in the model's words and in ours.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from agentflow import Message, Tool, generate
+from agentflow_planners.shared.replies import exchange
+from agentflow_planners.students.grammars import MAX_TOKENS, Sight
+from agentflow_planners.students.names import Names, Naming
+from agentflow_planners.students.sight import Texts, examples_of, in_sight
+
+
+class Dialogue:
+    """A conversation that begins with a question.
+
+    Args:
+        question: What the model is asked first.
+        tools: Whose examples are in sight too.
+        names: See `Names`.
+        texts: See `in_sight`.
+    """
+
+    def __init__(
+        self, question: str, tools: Iterable[Tool[..., Any]], names: Naming, texts: Texts
+    ) -> None:
+        self._names, self._texts = Names(names), texts
+        self._said = [Message(role="user", text=self._names.hidden(question))]
+        self._examples = examples_of(tools)
+
+    async def reply(
+        self, grammar: Callable[[Sight | None], str], temperature: float = 0.0, seed: int = 0
+    ) -> str:
+        """Return what the model replies; a second reply to the same goes on from the state that has read it.
+
+        Raises:
+            ModelError: The call failed for good.
+        """
+        texts = [message.text for message in self._said]
+        examples = [self._names.hidden_if_known(example) for example in self._examples]
+        reply = await generate(
+            self._said,
+            grammar=grammar(in_sight(self._texts, texts, examples)),
+            max_tokens=MAX_TOKENS,
+            temperature=temperature,
+            seed=seed,
+        )
+        return self._names.shown(reply.text)
+
+    def tell(self, reply: str, heard: str) -> None:
+        """Go on: the model has replied this, and heard that."""
+        self._said += exchange(self._names.hidden(reply), self._names.hidden(heard))
