@@ -127,6 +127,7 @@ class EvaluationPart(Part):
         skip: Samples left out at the beginning.
         shuffle: Draw the order with the recipe's seed first.
         repeat: Runs of each sample.
+        at_once: Runs under way at the same time; None: as many as the model allows.
         budget: Of one sample.
     """
 
@@ -137,6 +138,7 @@ class EvaluationPart(Part):
     skip: int = Field(default=0, ge=0)
     shuffle: bool = False
     repeat: int = Field(default=1, ge=1)
+    at_once: int | None = Field(default=None, ge=1)
     budget: Budget = Budget()
 
 

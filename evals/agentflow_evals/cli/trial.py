@@ -69,7 +69,12 @@ class Trial:
             EvaluationError: Nothing can be judged.
             JournalError: It cannot be written.
         """
-        evaluator = Evaluator(journal=self._journal, labels=surroundings(), hear=hear)
+        evaluator = Evaluator(
+            journal=self._journal,
+            at_once=self._asked.at_once,
+            labels=surroundings(),
+            hear=hear,
+        )
         interrupted = self._interrupted
         try:
             if interrupted is None:

@@ -1,12 +1,12 @@
 """What a trained model may write: Python that always parses, or one call.
 
 Owns the grammars (GBNF). A program is of statements, `if` and `for` with one level of lines below them, calls, lists,
-tuples, strings, whole numbers and sums of them; no name in it is a keyword. Its strings may be held to given phrases.
-Whether it is of any use is up to the model.
+picks from lists, tuples, strings, whole numbers and sums of them; no name in it is a keyword. Its strings may be held to
+given phrases. Whether it is of any use is up to the model.
 """
 
 import keyword
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
@@ -23,9 +23,10 @@ test ::= term ((" not in " | " in ") term)?
 values ::= value (", " value)*
 value ::= term (" " sign " " term)*
 sign ::= "+" | "-" | "*" | "//"
-term ::= call | name | number | string | list | tuple
+term ::= call | name | number | string | list | picked | tuple
 call ::= name "(" values? ")"
 list ::= "[" values? "]"
+picked ::= "[" name " for " name " in " term " if " test "]"
 tuple ::= "(" value ", " values ")"
 """
 _NUMBER = r'''number ::= [1-9] [0-9]{0,8} | "0"'''
@@ -37,12 +38,9 @@ class Phrases(dict[str, "Phrases"]):
 
     may_end = False
 
-    def add(self, words: Sequence[str], *, may_end: bool) -> None:
-        """Add a phrase of one word or more."""
-        place = self
-        for word in words:
-            place = place.setdefault(word, Phrases())
-        place.may_end |= may_end
+    def after(self, word: str) -> "Phrases":
+        """Return what may follow a word here."""
+        return self.setdefault(word, Phrases())
 
     def rule(self) -> str:
         """Return the phrases that begin here; nothing if none of them comes to an end."""

@@ -25,7 +25,7 @@ _CODE = re.compile(r"(?<![A-Za-z])q[a-d][a-z](?![A-Za-z])")
 class Names:
     """Codes for the names in one conversation, up to 104; what is beyond them stays as it is.
 
-    A name is a run of words that are not known, such as `red bell pepper`.
+    A name is a run of words that are not known, such as `red bell pepper` or `block of cheese`.
 
     Args:
         naming: `as_told` for no codes at all.
@@ -67,4 +67,4 @@ class Names:
 def _pattern() -> re.Pattern[str]:
     known = files(__package__).joinpath("known_words.txt").read_text(encoding="utf-8").split()
     word = rf"(?<![A-Za-z])(?!(?:{'|'.join(known)})(?![A-Za-z]))[A-Za-z]{{2,}}"
-    return re.compile(rf"{word}(?: {word}){{0,{LONGEST - 1}}}")
+    return re.compile(rf"{word}(?:(?: of)? {word}){{0,{LONGEST - 1}}}")

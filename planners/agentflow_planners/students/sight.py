@@ -31,7 +31,7 @@ def in_sight(texts: Texts, said: Iterable[str], examples: Sequence[str]) -> Sigh
     if texts == "free":
         return None
     phrases = Phrases()
-    phrases.add([DONE], may_end=True)
+    phrases.after(DONE).may_end = True
     for text in (*said, *examples):
         for words in (*_runs(text), *_runs(_ARTICLE.sub("", text))):
             _add(phrases, words)
@@ -51,6 +51,7 @@ def _runs(text: str) -> Iterator[list[str]]:
 
 def _add(phrases: Phrases, words: Sequence[str]) -> None:
     for start in range(len(words)):
-        for end in range(start + 1, min(start + LONGEST, len(words)) + 1):
-            is_tied = not _TIES.isdisjoint(words[end - 1 : end + 1])
-            phrases.add(words[start:end], may_end=not is_tied)
+        place = phrases
+        for at in range(start, min(start + LONGEST, len(words))):
+            place = place.after(words[at])
+            place.may_end |= _TIES.isdisjoint(words[at : at + 2])

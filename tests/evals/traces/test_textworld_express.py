@@ -6,9 +6,10 @@ from itertools import islice
 from typing import Any
 
 import pytest
-from agentflow_evals.traces.textworld_express.exploring import explore
+from agentflow_evals.traces.textworld_express.exploring import TAKE, explore, grill
 from agentflow_evals.traces.textworld_express.made_up_worlds import House, houses, sayings, search
 from agentflow_evals.traces.textworld_express.playing import play
+from agentflow_evals.traces.textworld_express.quantities import with_other_quantities
 from agentflow_evals.traces.textworld_express.renaming import KEPT, KNOWN, new_names
 from agentflow_evals.traces.textworld_express.source import Part, textworld_express
 from agentflow_evals.traces.textworld_express.teachers import TEACHERS, answer, cook, obey, pick
@@ -31,22 +32,30 @@ KITCHEN = (
 )
 
 
-def test_a_room_is_looked_through_before_it_is_left() -> None:
-    assert explore(KITCHEN, ["knife", "red onion"], []).splitlines() == [
-        'world_act("take red onion")',
-        'left = ["knife"]',
+def after(program: str) -> str:
+    """Return what a program for a room does when the things in it are taken."""
+    assert program.startswith(f"{TAKE}\n")
+    return program.removeprefix(f"{TAKE}\n")
+
+
+def test_what_is_closed_is_opened_before_a_room_is_left() -> None:
+    assert after(explore(KITCHEN, ["knife", "red onion"], [])).splitlines() == [
         'been = been + ["kitchen"]',
-        'world_act("open fridge")',
-        'world_act("open cutlery drawer")',
-        'world_act("open door to north")',
-        'seen = world_act("look around")',
-        "return explore(seen, left, been)",
+        "if left:",
+        '    world_act("open fridge")',
+        '    world_act("open cutlery drawer")',
+        '    world_act("open door to north")',
+        '    seen = world_act("look around")',
+        "    left, been = explore(seen, left, been)",
+        "return left, been",
     ]
 
 
-def test_only_rooms_that_are_new_are_visited_and_every_way_is_walked_back() -> None:
-    seen = "You are in the hall. \nTo the North you see the attic. To the East you see the cellar."
-    assert explore(seen, ["coin"], ["attic"]).splitlines() == [
+HALL = "You are in the hall. \nTo the North you see the attic. To the East you see the cellar."
+
+
+def test_every_way_is_walked_back() -> None:
+    assert after(explore(HALL, ["coin"], [])).splitlines() == [
         'been = been + ["hall"]',
         'if left and "attic" not in been:',
         '    seen = world_act("move north")',
@@ -61,20 +70,20 @@ def test_only_rooms_that_are_new_are_visited_and_every_way_is_walked_back() -> N
 
 
 def test_the_task_s_own_words_are_no_sight() -> None:
-    opening = (
-        "Your task is to take the coin.\n\nYou are in the hall. \nTo the North you see the attic."
-    )
-    assert "take coin" not in explore(opening, ["coin"], [])
+    opening = "Your task is to take the coin.\n\nYou are in the hall."
+    program = TEACHERS["mapreader"]["solve"](goal="", seen=opening)
+    assert program.startswith('seen = world_act("look around")\n')
 
 
-def test_what_is_found_ends_the_search() -> None:
+def test_things_are_grilled_where_that_can_be_done() -> None:
     seen = "You are in the yard. There is also a barbeque. \nTo the North you see the attic."
-    assert explore(seen, ["grill red onion"], ["attic"]).splitlines() == [
-        'world_act("cook red onion in barbeque")',
-        "left = []",
-        'been = been + ["yard"]',
-        "return left, been",
+    assert grill(seen, ["red onion"], []).splitlines() == [
+        "for thing in left:",
+        '    world_act("cook " + thing + " in barbeque")',
+        "return [], been",
     ]
+    elsewhere = grill(HALL, ["red onion"], [])
+    assert elsewhere == after(explore(HALL, [], [])).replace("explore", "grill")
 
 
 @pytest.mark.parametrize(
@@ -122,6 +131,28 @@ def commands(conversations: list[Conversation]) -> list[str]:
     return [command for reply in replies for command in COMMAND.findall(reply)]
 
 
+SHELF = (
+    "a shelf that has 36mg of oak, 4kg of oak, and 15g of red brick on it.\n\n"
+    "Commands possible now include `look around`, `take 15g of red brick`, `take 36mg of oak`, `take 4kg of oak`."
+)
+
+
+@given(seed=st.integers(0, 10_000))
+def test_other_quantities_are_of_the_same_kind_and_stand_where_the_old_ones_stood(
+    seed: int,
+) -> None:
+    told = with_other_quantities(SHELF, random.Random(seed))
+    assert re.sub(r"\d+(mg|g|kg) of (oak|red brick)", "X", told) == re.sub(
+        r"\d+(mg|g|kg) of (oak|red brick)", "X", SHELF
+    )
+    on_shelf, commands = (
+        re.findall(r"\d+\w+ of [a-z ]*[a-z]", part.replace(" on it", ""))
+        for part in told.split("Commands")
+    )
+    assert sorted(on_shelf) == commands
+    assert len(set(commands)) == 3
+
+
 def lesson(**episodes: int) -> list[list[Part]]:
     return [[Part.model_validate({"play": n, "episodes": k}) for n, k in episodes.items()]]
 
@@ -134,7 +165,8 @@ def test_every_form_is_the_same_episodes(game: Game) -> None:
     assert len(flat) == len(code) == 2
     assert commands(flat) == commands(code)
     recursive = list(textworld_express(5, lesson(**{game: 2}), form="recursive"))
-    assert set(commands(flat)) <= set(commands(recursive))
+    if game == "arithmetic":  # in the kitchen the recursive form takes things in a loop
+        assert set(commands(flat)) <= set(commands(recursive))
     assert recursive == list(textworld_express(5, lesson(**{game: 2}), form="recursive"))
 
 
@@ -170,6 +202,9 @@ def test_a_game_without_a_teacher_is_refused() -> None:
         list(textworld_express(0, lesson(twc=1)))
     with pytest.raises(TrainingDataError, match="up to 1000 episodes"):
         list(textworld_express(0, lesson(sorting=1001)))
+    other = Part(play="arithmetic", episodes=1, quantities="other")
+    with pytest.raises(TrainingDataError, match="arithmetic: only sorting has other quantities"):
+        list(textworld_express(0, [[other]]))
     with pytest.raises(InputError, match="parameters"):
         list(textworld_express(0, [[Part(play="sorting", episodes=1, parameters="rooms=2")]]))
 
@@ -178,7 +213,7 @@ def test_a_game_without_a_teacher_is_refused() -> None:
 def test_a_made_up_house_is_searched_and_left_where_it_was_entered(rooms: int, seed: int) -> None:
     house = House.drawn(random.Random(seed), rooms)
     [episode] = houses(random.Random(seed), 1)
-    assert episode.calls[-1][1].startswith(("left", "been", "return", "world_act", "if"))
+    assert after(episode.calls[-1][1]).startswith("been = ")
     assert len(house.rooms) == rooms
     before = house.place
     commands = play(

@@ -16,6 +16,10 @@ from agentflow_evals.traces.textworld_express.teachers import TEACHERS, Teacher
 COMMANDS = 5  # that are said in one episode
 QUANTITIES, GAME_WORDS = 0.2, 0.3  # of the words said
 UNITS = ("", "", "g", "kg", "ml", "l", "mm", "cm", "m")
+_TOLD = (
+    "you are in the. in one part of the room you see a. there is also a. you also see a. take. and. to the north south "
+    "east west you see a closed wood door. through an open wood door, to the"
+)
 WAYS = {"north": (0, 1), "south": (0, -1), "east": (1, 0), "west": (-1, 0)}
 
 
@@ -46,7 +50,8 @@ def search(seen: str) -> str:
     """Return the program for a whole house."""
     wanted = seen.partition("Take ")[2].partition(".")[0].split(" and ")
     return (
-        f'left = {listed(wanted)}\nbeen = []\nleft, been = explore(seen, left, been)\nreturn "done"'
+        f'seen = world_act("look around")\nleft = {listed(wanted)}\nbeen = []\n'
+        'left, been = explore(seen, left, been)\nreturn "done"'
     )
 
 
@@ -145,7 +150,10 @@ def _names_and_quantities(draw: random.Random) -> Iterator[str]:
 
 
 def _names(draw: random.Random) -> Iterator[str]:
-    """Yield names of one word or two, none of which has a word of another."""
-    words = new_names(draw)
+    """Yield names of one word or two, none of which has a word of another, or is part of another or of what is told."""
+    words, told = new_names(draw), _TOLD
     while True:
-        yield _phrase(draw, words, (1, 1, 2))
+        name = _phrase(draw, words, (1, 1, 2))
+        if name not in told and not any(one in name for one in told.split("|")[1:]):
+            told += f"|{name}"
+            yield name

@@ -61,11 +61,12 @@ class _Player:
         self._episode.calls.append((of_call(name, arguments), code))
         sites = placeholders(code, ["world_act", *arguments])
         parameters = {site.name: site.parameters for site in sites}
-        is_loop = "for " in code
-        scope: dict[str, Any] = {"world_act": self._heard_only if is_loop else self._acted}
+        # Who plans nothing further writes the same program in the other forms.
+        is_whole = not sites and len(self._episode.calls) == 1
+        scope: dict[str, Any] = {"world_act": self._heard_only if is_whole else self._acted}
         for site in sites:
             scope[site.name] = self._answering(site.name, parameters[site.name])
-        if is_loop:
+        if is_whole:
             self._pending += code.splitlines()[:-1]
         source = f"def body({', '.join(arguments)}):\n{indent(code, '    ')}\n"
         exec(source, scope)  # noqa: S102 - a teacher's program, written by us

@@ -21,7 +21,8 @@ from agentflow.models.protocol import Message
 from agentflow.training.student import Conversation
 from agentflow_evals.suites.worlds import GOAL
 from agentflow_evals.traces.textworld_express.made_up_worlds import houses, sayings
-from agentflow_evals.traces.textworld_express.playing import Episode, Over, Turn, play
+from agentflow_evals.traces.textworld_express.playing import Act, Episode, Over, Turn, play
+from agentflow_evals.traces.textworld_express.quantities import with_other_quantities
 from agentflow_evals.traces.textworld_express.teachers import TEACHERS
 
 MADE_UP_WORLDS = {"sayings": sayings, "houses": houses}
@@ -34,6 +35,7 @@ class Part(BaseModel):
         play: A game that a teacher knows, or one of the made-up worlds, `sayings` and `houses`.
         episodes: How many; of a game the first seeds of the fold.
         parameters: Of the game, such as `numLocations=3`; none are its usual size.
+        quantities: `as_told`, or in sorting `other` ones: a thousand rooms more that are like the game's.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -41,6 +43,7 @@ class Part(BaseModel):
     play: Game | Literal["sayings", "houses"]
     episodes: int = Field(ge=1)
     parameters: str = ""
+    quantities: Literal["as_told", "other"] = "as_told"
 
 
 def textworld_express(
@@ -80,10 +83,14 @@ def _played(part: Part, fold: Fold, draw: random.Random) -> Iterator[Episode]:
         known = ", ".join((*MADE_UP_WORLDS, *TEACHERS))
         problem = f"{part.play}: teachers know {known}, up to {SEEDS} episodes of each game"
         raise TrainingDataError(place="traces", problem=problem)
-    return _games(part.play, part, fold)
+    if part.quantities == "other" and part.play != "sorting":
+        raise TrainingDataError(
+            place="traces", problem=f"{part.play}: only sorting has other quantities"
+        )
+    return _games(part.play, part, fold, draw)
 
 
-def _games(game: Game, part: Part, fold: Fold) -> Iterator[Episode]:
+def _games(game: Game, part: Part, fold: Fold, draw: random.Random) -> Iterator[Episode]:
     first = FIRST_SEEDS[fold]
     world = TextWorldExpress(game, first, fold, part.parameters)
     try:
@@ -96,14 +103,22 @@ def _games(game: Game, part: Part, fold: Fold) -> Iterator[Episode]:
                 return TextWorldExpress.act.function(world, command)
 
             seen = opening_words("world", world.opening())
-            call = {"goal": GOAL, "seen": seen}
-            episode = play(TEACHERS[game], "solve", call, of_task(GOAL, seen), act)
+            if part.quantities == "other":
+                seen = with_other_quantities(seen, draw)
+                yield _played_through(game, seen, lambda command: f"You {command}.")
+                continue
+            episode = _played_through(game, seen, act)
             if world.score() < 1:
                 problem = f"the teacher of {game} has lost the game of seed {number}"
                 raise TrainingDataError(place="traces", problem=problem)
             yield episode
     finally:
         world.close()
+
+
+def _played_through(game: Game, seen: str, act: Act) -> Episode:
+    call = {"goal": GOAL, "seen": seen}
+    return play(TEACHERS[game], "solve", call, of_task(GOAL, seen), act)
 
 
 def _turns(episode: Episode, form: Form) -> list[Turn]:

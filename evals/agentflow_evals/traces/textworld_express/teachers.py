@@ -7,16 +7,16 @@ the texts of the game. Literals in it are read off those texts; nothing is a sol
 import re
 from collections.abc import Callable, Mapping
 
-from agentflow_evals.traces.textworld_express.exploring import GRILL, explore, listed
+from agentflow_evals.traces.textworld_express.exploring import explore, grill, listed
 
 Teacher = Mapping[str, Callable[..., str]]  # by the name of the function that is to be written
 
 _RETURN = 'return "done"'
-_AGAIN = """if left:
-    been = []
-    seen = world_act("look around")
-    left, been = explore(seen, left, been)"""
-_UNITS = {"m": 1, "c": 10, "": 1_000, "k": 1_000_000}  # how many thousandths of the bare unit
+_EXPLORE = "left, been = explore(seen, left, been)"
+_AGAIN = f'if left:\n    been = []\n    seen = world_act("look around")\n    {_EXPLORE}'
+_CUTS = ("slice", "dice", "chop")
+_HEAT = {"roast": "oven", "fry": "stove"}
+_UNITS = "mm, cm, m = 1, 10, 1000\nmg, g, kg = 1, 1000, 1000000\nml, l = 1, 1000"
 _SIGNS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "//"}
 
 
@@ -67,27 +67,30 @@ def pick(seen: str, number: int) -> str:
 
 def _sort(goal: str, seen: str) -> str:  # noqa: ARG001
     """Put things into the box by their size, in the smallest unit."""
-    sizes = []
     # The commands name the things one after the other, the room here and there.
-    for found in re.finditer(r"`take (\d+)(k|c|m(?=[glm])|)(g|l|m|)( of)? ([a-z ]+)`", seen):
-        item = found[0].removeprefix("`take ").removesuffix("`")
-        factor = _UNITS[found[2]] if found[3] else 1
-        sizes.append(
-            f'({found[1]} * {factor}, "{item}")' if factor > 1 else f'({found[1]}, "{item}")'
-        )
+    items = re.findall(r"`take (\d[^`]*)`", seen)
+    sizes = [f'({_size(item)}, "{item}")' for item in items]
     return (
-        f"sizes = [{', '.join(sizes)}]\nfor size, item in sorted(sizes):\n"
+        f"{_UNITS}\nsizes = [{', '.join(sizes)}]\nfor size, item in sorted(sizes):\n"
         '    world_act("take " + item)\n    world_act("put " + item + " in box")\n' + _RETURN
     )
+
+
+def _size(item: str) -> str:
+    found = re.match(r"(\d+)([a-z]*) ", item)
+    assert found is not None, item
+    number, unit = found.groups()
+    return f"{number} * {unit}" if unit else number
 
 
 # Map reader ---------------------------------------------------------------------------------
 
 
 def _fetch(goal: str, seen: str) -> str:  # noqa: ARG001
+    # What is told at the beginning names the coin wherever it is.
     return (
-        'left = ["coin"]\nbeen = []\nleft, been = explore(seen, left, been)\n'
-        f'world_act("put coin in box")\n{_RETURN}'
+        'seen = world_act("look around")\nleft = ["coin"]\nbeen = []\n'
+        f'left, been = explore(seen, left, been)\nworld_act("put coin in box")\n{_RETURN}'
     )
 
 
@@ -102,26 +105,24 @@ def cook(seen: str, recipe: str) -> str:  # noqa: ARG001
     """Gather what the recipe names, and follow its directions."""
     things = re.findall(r"^  ([a-z ]+)$", recipe.partition("Directions")[0], re.MULTILINE)
     steps = re.findall(r"^  (\w+) the ([a-z ]+)$", recipe, re.MULTILINE)
-    cuts = [(verb, thing) for verb, thing in steps if verb in ("slice", "dice", "chop")]
-    wanted = (["knife"] if cuts else []) + things
-    grilled = [f"{GRILL}{thing}" for verb, thing in steps if verb == "grill"]
-    lines = [f"left = {listed(wanted)}", "been = []", "left, been = explore(seen, left, been)"]
-    lines += [_AGAIN]
-    lines += [f'world_act("{verb} {thing}")' for verb, thing in cuts]
+    is_cut = any(verb in _CUTS for verb, _thing in steps)
+    lines = [f"left = {listed(['knife'] * is_cut + things)}", "been = []", _EXPLORE, _AGAIN]
     for verb, thing in steps:
-        if verb in ("roast", "fry"):
-            place = "oven" if verb == "roast" else "stove"
-            lines.append(f'world_act("cook {thing} in {place}")')
+        if verb in _CUTS:
+            lines.append(f'world_act("{verb} {thing}")')
+        elif verb in _HEAT:
+            lines.append(f'world_act("cook {thing} in {_HEAT[verb]}")')
+    grilled = [thing for verb, thing in steps if verb == "grill"]
     if grilled:
         lines += [f"left = {listed(grilled)}", "been = []", 'seen = world_act("look around")']
-        lines.append("left, been = explore(seen, left, been)")
+        lines.append("left, been = grill(seen, left, been)")
     lines += ['world_act("prepare meal")', 'world_act("eat meal")', _RETURN]
     return "\n".join(lines)
 
 
 TEACHERS: dict[str, Teacher] = {
     "arithmetic": {"solve": _read_problem, "answer": answer, "pick": pick},
-    "cookingworld": {"solve": _read_recipe, "cook": cook, "explore": explore},
+    "cookingworld": {"solve": _read_recipe, "cook": cook, "explore": explore, "grill": grill},
     "mapreader": {"solve": _fetch, "explore": explore},
     "simonsays": {"solve": _do_as_said, "obey": obey},
     "sorting": {"solve": _sort},
