@@ -17,6 +17,9 @@ demo: $(READY) ## Set up and solve a real task on the embedded model: no key, no
 	$(BIN)/agentflow models pull qwen2.5-coder-0.5b
 	$(BIN)/agentflow run $(DEMO) --model gguf:qwen2.5-coder-0.5b
 
+pocket: recurrent ## Set up and win a text game with the 2.3 MB model that comes along
+	$(BIN)/agentflow run examples/pocket/task.yaml
+
 test: weights recurrent lint viewer-check browser ## Set up, check the code and run the tests
 	$(BIN)/pytest -m "not long" $(PARALLEL)
 
@@ -107,4 +110,4 @@ $(VENV)/.recurrent: requirements-recurrent.lock $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-recurrent.lock
 	@touch $@
 
-.PHONY: help demo test check lint weights recurrent viewer viewer-check browser test-long test-faults test-planners test-cluster test-older test-storm bench format wheel lock clean
+.PHONY: help demo pocket test check lint weights recurrent viewer viewer-check browser test-long test-faults test-planners test-cluster test-older test-storm bench format wheel lock clean

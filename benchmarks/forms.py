@@ -47,7 +47,7 @@ def recipe(form: str, network: str, tokens: int, seeds: int) -> Recipe:
     content["evaluation"] = {
         "suite": "textworld_express",
         "options": {"games": list(GAMES), "seeds": seeds, "fold": "test"},
-        "planner": f"trained{{form: {form}, names: anonymized, texts: in_sight}}",
+        "planner": f"trained{{form: {form}}}",
     }
     return Recipe.model_validate(content)
 

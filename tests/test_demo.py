@@ -1,4 +1,4 @@
-"""The main job, as a newcomer sees it: the demo on the embedded model, then a replay without it."""
+"""The main job, as a newcomer sees it: the demos on models that run here, then a replay without them."""
 
 import json
 import os
@@ -11,9 +11,12 @@ import pytest
 from agentflow import Journal
 from agentflow.journal.records import StepRecord
 from agentflow.models import catalogue, weights
+from agentflow.recurrent.packaged_models import find_packaged
+from tests.tools.games import needs
 
 ROOT = Path(__file__).parent.parent
 TASK = ROOT / "examples" / "orders" / "task.yaml"
+POCKET = ROOT / "examples" / "pocket" / "task.yaml"
 
 
 def agentflow(
@@ -74,3 +77,28 @@ def test_the_demo_is_solved_many_times_in_a_row(tmp_path: Path) -> None:
         for _ in range(20)
     ]
     assert outcomes == [0] * 20
+
+
+@needs("textworld_express")
+@pytest.mark.timeout(600)
+def test_the_pocket_planner_wins_its_game_and_is_replayed_without_a_world(tmp_path: Path) -> None:
+    journal, nothing = tmp_path / "j.db", tmp_path / "empty"
+    nothing.mkdir()
+    # No Java but the one that comes along, and no network.
+    alone = {"JAVA_HOME": "", "PATH": str(nothing), "HF_HUB_OFFLINE": "1"}
+    done = agentflow("run", str(POCKET), journal=journal, **alone)
+    assert done.returncode == 0, done.stderr
+    assert "✓ check reward" in done.stderr
+    with Journal(journal) as opened:
+        record = opened.run("last")
+    assert record.root is not None
+    assert levels(record.root) >= 5, "rooms behind rooms"
+    replayed = agentflow("replay", "last", journal=journal, **alone)
+    assert replayed.returncode == 0, replayed.stderr
+    assert json.loads(replayed.stdout)["output"] == json.loads(done.stdout)
+
+
+def test_the_pocket_planner_is_small() -> None:
+    model = find_packaged("pocket")
+    assert model is not None
+    assert model.size_bytes < 10_000_000

@@ -33,8 +33,8 @@ async def trained(
     task: Task,
     *,
     form: Form = "recursive",
-    names: Naming = "as_told",
-    texts: Texts = "free",
+    names: Naming = "anonymized",
+    texts: Texts = "in_sight",
     levels: Annotated[int, Field(ge=1)] = 40,
     repairs: Annotated[int, Field(ge=0)] = 2,
     turns: Annotated[int, Field(ge=1)] = 120,
@@ -44,8 +44,8 @@ async def trained(
     Args:
         task: Its environments' openings are part of what the model is asked.
         form: `recursive` (functions that call functions), `flat` (one call a turn) or `code` (one program a turn).
-        names: `as_told`, or `anonymized`: codes for them, as the model's training data had them. For text games.
-        texts: What texts in a reply may be: `free`, or `in_sight`: words of the question and of the tools' descriptions.
+        names: `anonymized`: codes for them, as the model's training data had them, for text games; or `as_told`.
+        texts: What texts in a reply may be: `in_sight`: words of the question and of the tools' descriptions; or `free`.
         levels: How deep functions may nest.
         repairs: How often a function may be written again after it failed.
         turns: Replies in all, where the model acts by turns.

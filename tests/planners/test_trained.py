@@ -101,7 +101,9 @@ async def played(
 async def test_a_planner_asks_what_the_training_data_has(
     game: Game, form: Form, names: Naming, journal: str
 ) -> None:
-    model = by_heart(textworld_express(0, [[Part(play=game, episodes=1)]], form=form), names)
+    model = by_heart(
+        textworld_express(0, [[Part(play=game, episodes=1)]], form=form, names="as_told"), names
+    )
     world = TextWorldExpress.named("world", game=game, seed=0)
     result = await played(journal, model, world, form=form, names=names, texts="in_sight")
     assert result.output == {"answer": "done", "points": 1.0}

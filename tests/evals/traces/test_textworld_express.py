@@ -3,7 +3,6 @@
 import random
 import re
 from itertools import islice
-from typing import Any
 
 import pytest
 from agentflow_evals.traces.textworld_express.exploring import TAKE, explore, grill
@@ -13,7 +12,8 @@ from agentflow_evals.traces.textworld_express.quantities import with_other_quant
 from agentflow_evals.traces.textworld_express.renaming import KEPT, KNOWN, new_names
 from agentflow_evals.traces.textworld_express.source import Part, textworld_express
 from agentflow_evals.traces.textworld_express.teachers import TEACHERS, answer, cook, obey, pick
-from agentflow_planners.students.names import CODES
+from agentflow_planners.students.names import CODES, Naming
+from agentflow_planners.trained import Form
 from agentflow_tools.textworld_express import Game
 from hypothesis import given
 from hypothesis import strategies as st
@@ -160,30 +160,32 @@ def lesson(**episodes: int) -> list[list[Part]]:
 @needs("textworld_express")
 @pytest.mark.parametrize("game", ["arithmetic", "cookingworld"])
 def test_every_form_is_the_same_episodes(game: Game) -> None:
-    flat = list(textworld_express(5, lesson(**{game: 2}), form="flat"))
-    code = list(textworld_express(5, lesson(**{game: 2}), form="code"))
+    def told(form: Form) -> list[Conversation]:
+        return list(textworld_express(5, lesson(**{game: 2}), form=form, names="as_told"))
+
+    flat, code = told("flat"), told("code")
     assert len(flat) == len(code) == 2
     assert commands(flat) == commands(code)
-    recursive = list(textworld_express(5, lesson(**{game: 2}), form="recursive"))
+    recursive = told("recursive")
     if game == "arithmetic":  # in the kitchen the recursive form takes things in a loop
         assert set(commands(flat)) <= set(commands(recursive))
-    assert recursive == list(textworld_express(5, lesson(**{game: 2}), form="recursive"))
+    assert recursive == told("recursive")
 
 
 @needs("textworld_express")
 def test_every_conversation_has_its_own_codes() -> None:
-    def told(**more: Any) -> list[Conversation]:
-        return list(textworld_express(0, lesson(mapreader=2), **more))
+    def told(names: Naming) -> list[Conversation]:
+        return list(textworld_express(0, lesson(mapreader=2), names=names))
 
-    anonymized = told(names="anonymized")
-    assert anonymized == told(names="anonymized")
+    anonymized = told("anonymized")
+    assert anonymized == told("anonymized")
     # The first two calls of an episode see the same room.
     first, second = (
         re.findall("located in the ([a-z ]+),", one.messages[0].text) for one in anonymized[:2]
     )
     assert first != second
     assert {*first, *second} <= set(CODES)
-    assert len(anonymized) == len(told())
+    assert len(anonymized) == len(told("as_told"))
 
 
 @needs("textworld_express")

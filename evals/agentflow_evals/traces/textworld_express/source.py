@@ -51,7 +51,7 @@ def textworld_express(
     lessons: Sequence[Sequence[Part]],
     fold: Fold = "train",
     form: Form = "recursive",
-    names: Naming = "as_told",
+    names: Naming = "anonymized",
 ) -> Iterator[Conversation]:
     """Yield the conversations of a teacher's episodes.
 
@@ -60,7 +60,7 @@ def textworld_express(
         lessons: What is played, in the order in which it is learnt; see `Conversation`.
         fold: Of the games.
         form: `recursive`: a conversation for each call of a function; `flat` and `code`: one for each episode.
-        names: `as_told`, or `anonymized`: codes for them, other ones in every conversation; the option of `trained`.
+        names: `anonymized`: codes for them, other ones in every conversation; or `as_told`. As the option of `trained`.
 
     Raises:
         TrainingDataError: No teacher knows a game, there are not so many seeds, or a teacher lost.
