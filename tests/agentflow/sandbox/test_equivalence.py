@@ -40,9 +40,9 @@ simple = st.one_of(
     st.builds(lambda name, value: [f"{name} += {value}"], names, calls),
     st.builds(lambda value: [value], calls),
     st.builds(
-        lambda left, right, value: [f"{left}, {right} = f({value}), g({value}, y=1)"],
-        names,
-        names,
+        # Two names: CPython before 3.11.4 stores `a, a = 1, 2` in the wrong order.
+        lambda pair, value: [f"{pair[0]}, {pair[1]} = f({value}), g({value}, y=1)"],
+        st.lists(names, min_size=2, max_size=2, unique=True),
         atoms,
     ),
     st.builds(
