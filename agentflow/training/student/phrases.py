@@ -19,11 +19,8 @@ LITTLE = frozenset(
     }
 )
 NAMED_SHARE = 0.06  # of a word's uses outside of replies: so many in quotes make it a name
-_QUOTED, _WORD, _PART = (
-    re.compile(r'"([^"\n]*)"'),
-    re.compile(r"[A-Za-z]+"),
-    re.compile(r"[A-Za-z]+|[^A-Za-z]+?"),
-)
+WORD = re.compile("[A-Za-z]+")
+_QUOTED, _PART = re.compile(r'"([^"\n]*)"'), re.compile("[A-Za-z]+|[^A-Za-z]+?")
 _ENDS = re.compile(r"[.!?] $|\n$")
 
 
@@ -39,7 +36,7 @@ def phrases(conversations: Sequence[Conversation], most: int) -> list[str]:
     saved = {
         text: (len(_PART.findall(text)) - 1) * count
         for text, count in counts.items()
-        if count >= LEAST_SEEN and len(_WORD.findall(text)) > 1
+        if count >= LEAST_SEEN and len(WORD.findall(text)) > 1
     }
     return sorted(saved, key=lambda text: (-saved[text], text))[:most]
 
@@ -49,7 +46,7 @@ def frequent_words(conversations: Sequence[Conversation], most: int) -> list[str
     counts: Counter[str] = Counter()
     for conversation in conversations:
         texts = (message.text for message in conversation.messages)
-        counts.update({word for text in texts for word in _WORD.findall(text)})
+        counts.update({word for text in texts for word in WORD.findall(text)})
     found = [word for word, count in counts.items() if count >= LEAST_SEEN and len(word) > 1]
     return sorted(found, key=lambda word: (-counts[word], word))[:most]
 
@@ -59,9 +56,9 @@ def _named(conversations: Iterable[Conversation]) -> frozenset[str]:
     quoted, elsewhere = Counter[str](), Counter[str]()
     for message in (message for one in conversations for message in one.messages):
         if message.role == "assistant":
-            quoted.update(_WORD.findall(" ".join(_QUOTED.findall(message.text))))
+            quoted.update(WORD.findall(" ".join(_QUOTED.findall(message.text))))
         else:
-            elsewhere.update(_WORD.findall(message.text))
+            elsewhere.update(WORD.findall(message.text))
     return frozenset(
         word
         for word, count in quoted.items()

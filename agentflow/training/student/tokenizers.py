@@ -7,7 +7,6 @@ wherever they stand, which is what copying them needs.
 """
 
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from tokenizers import Tokenizer as Backend
 
 from agentflow.recurrent.text.tokenizer import Tokenizer
 from agentflow.training.student.conversations import Conversation
-from agentflow.training.student.phrases import frequent_words, phrases
+from agentflow.training.student.phrases import WORD, frequent_words, phrases
 from agentflow.training.student.recipe import SMALLEST_VOCABULARY
 
 END = "<|end|>"
@@ -31,7 +30,6 @@ TEMPLATE = (
     "{% if message['role'] == 'assistant' %}{{ '<|end|>' }}{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
-_LETTERS = re.compile("[A-Za-z]+")
 FILES = ("tokenizer.json", "tokenizer_config.json")
 
 
@@ -64,7 +62,7 @@ def train_tokenizer(
     backend.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Split(Regex(rf"\d{{1,{digits}}}"), "isolated"),
-            pre_tokenizers.Split(Regex("[A-Za-z]+"), "isolated"),
+            pre_tokenizers.Split(Regex(WORD.pattern), "isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
@@ -77,7 +75,7 @@ def train_tokenizer(
     )
     texts = (message.text for one in conversations for message in one.messages)
     if most_words:  # what is left to be merged are digits and signs
-        texts = (piece for text in texts for piece in _LETTERS.split(text))
+        texts = (piece for text in texts for piece in WORD.split(text))
     backend.train_from_iterator(texts, trainer)
     found = phrases(conversations, most_phrases) if most_phrases else []
     words = frequent_words(conversations, most_words) if most_words else []

@@ -3,7 +3,7 @@
 Owns what was said so far, in the model's words and in ours.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from agentflow import Message, Tool, generate
@@ -30,19 +30,21 @@ class Dialogue:
         self._said = [Message(role="user", text=self._names.hidden(question))]
         self._examples = examples_of(tools)
 
-    async def reply(
-        self, grammar: Callable[[Sight | None], str], temperature: float = 0.0, seed: int = 0
-    ) -> str:
+    def sight(self) -> Sight | None:
+        """Return what texts in the next reply may be made of, or None if of anything."""
+        texts = [message.text for message in self._said]
+        examples = [self._names.hidden_if_known(example) for example in self._examples]
+        return in_sight(self._texts, texts, examples)
+
+    async def reply(self, grammar: str, temperature: float = 0.0, seed: int = 0) -> str:
         """Return what the model replies; a second reply to the same goes on from the state that has read it.
 
         Raises:
             ModelError: The call failed for good.
         """
-        texts = [message.text for message in self._said]
-        examples = [self._names.hidden_if_known(example) for example in self._examples]
         reply = await generate(
             self._said,
-            grammar=grammar(in_sight(self._texts, texts, examples)),
+            grammar=grammar,
             max_tokens=MAX_TOKENS,
             temperature=temperature,
             seed=seed,

@@ -69,9 +69,10 @@ async def expand(call: Call, job: Job) -> Any:
     tools = [tool for name, tool in tools_in_reach().items() if name in job.tools]
     question = of_call(call.name, call.arguments)
     dialogue = Dialogue(question, tools, job.names, job.texts)
+    grammar = grammars.program(dialogue.sight())
     problem = ""
     for version in range(job.repairs + 1):
-        code = await dialogue.reply(grammars.program, temperature=WARMER * version, seed=version)
+        code = await dialogue.reply(grammar, temperature=WARMER * version, seed=version)
         program = Program(code=code, inputs=call.arguments, tools=job.tools)
         try:
             return await run_program(program, answer, name=f"{call.name} program")

@@ -4,7 +4,6 @@ Owns the two loops. The conversation holds nothing but the task, what the model 
 """
 
 import ast
-from functools import partial
 
 from agentflow import AgentflowError
 from agentflow.errors import EpisodeOverError, ExpansionError, ProgramError
@@ -28,7 +27,7 @@ async def act_by_calls(opening: str, tools: Tools, names: Naming, texts: Texts, 
     """
     dialogue = Dialogue(opening, tools.values(), names, texts)
     for _turn in range(turns):
-        reply = await dialogue.reply(partial(grammars.call_of, tools, DONE))
+        reply = await dialogue.reply(grammars.call_of(tools, DONE, dialogue.sight()))
         if reply == DONE:
             return DONE
         try:
@@ -54,7 +53,7 @@ async def act_by_programs(
     notebook = Notebook({}, tuple(tools))
     dialogue = Dialogue(opening, tools.values(), names, texts)
     for _turn in range(turns):
-        reply = await dialogue.reply(grammars.program)
+        reply = await dialogue.reply(grammars.program(dialogue.sight()))
         try:
             outcome = await notebook.run(reply)
         except EpisodeOverError:

@@ -7,9 +7,9 @@ from itertools import islice
 import pytest
 from agentflow_evals.traces.textworld_express.exploring import TAKE, explore, grill
 from agentflow_evals.traces.textworld_express.made_up_worlds import House, houses, sayings, search
+from agentflow_evals.traces.textworld_express.new_names import KEPT, KNOWN, new_names
 from agentflow_evals.traces.textworld_express.playing import play
 from agentflow_evals.traces.textworld_express.quantities import with_other_quantities
-from agentflow_evals.traces.textworld_express.renaming import KEPT, KNOWN, new_names
 from agentflow_evals.traces.textworld_express.source import Part, textworld_express
 from agentflow_evals.traces.textworld_express.teachers import TEACHERS, answer, cook, obey, pick
 from agentflow_planners.students.names import CODES, Naming

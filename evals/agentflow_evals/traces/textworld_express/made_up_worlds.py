@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from agentflow_evals.traces.textworld_express.exploring import BACK, explore, listed
+from agentflow_evals.traces.textworld_express.new_names import KEPT, new_names
 from agentflow_evals.traces.textworld_express.playing import Episode, play
-from agentflow_evals.traces.textworld_express.renaming import KEPT, new_names
 from agentflow_evals.traces.textworld_express.teachers import TEACHERS, Teacher
 
 COMMANDS = 5  # that are said in one episode
@@ -151,9 +151,9 @@ def _names_and_quantities(draw: random.Random) -> Iterator[str]:
 
 def _names(draw: random.Random) -> Iterator[str]:
     """Yield names of one word or two, none of which has a word of another, or is part of another or of what is told."""
-    words, told = new_names(draw), _TOLD
+    words, names = new_names(draw), list[str]()
     while True:
         name = _phrase(draw, words, (1, 1, 2))
-        if name not in told and not any(one in name for one in told.split("|")[1:]):
-            told += f"|{name}"
+        if name not in _TOLD and not any(name in one or one in name for one in names):
+            names.append(name)
             yield name
