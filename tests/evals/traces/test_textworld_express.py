@@ -6,7 +6,13 @@ from itertools import islice
 
 import pytest
 from agentflow_evals.traces.textworld_express.exploring import TAKE, explore, grill
-from agentflow_evals.traces.textworld_express.made_up_worlds import House, houses, sayings, search
+from agentflow_evals.traces.textworld_express.made_up_worlds import (
+    Box,
+    House,
+    houses,
+    sayings,
+    search,
+)
 from agentflow_evals.traces.textworld_express.new_names import KEPT, KNOWN, new_names
 from agentflow_evals.traces.textworld_express.playing import play
 from agentflow_evals.traces.textworld_express.quantities import with_other_quantities
@@ -228,6 +234,30 @@ def test_a_made_up_house_is_searched_and_left_where_it_was_entered(rooms: int, s
     assert house.place == before
     taken = [command for _heard, command in commands if "take" in command]
     assert len(taken) == len(house.wanted)
+
+
+def test_what_is_in_a_box_is_seen_and_taken_once_it_is_open() -> None:
+    house = House(
+        rooms={(0, 0): "den"},
+        things={(0, 0): []},
+        boxes={(0, 0): [Box("fridge", ["wanted", "other"]), Box("cutlery drawer", [])]},
+        closed=set(),
+        wanted=["wanted"],
+    )
+    before = house.look()
+    assert "a fridge that is closed" in before
+    assert "other" not in before
+    played = play(
+        {"search": search, "explore": explore},
+        "search",
+        {"seen": f"Take wanted.\n\n{before}"},
+        "",
+        house.act,
+    )
+    commands = [command for _heard, command in played.commands]
+    assert any("take wanted" in command for command in commands)
+    assert "an open fridge, that contains a other. " in house.look()
+    assert "an open cutlery drawer, that is empty" in house.look()
 
 
 def test_a_lesson_of_sayings_repeats_what_is_said() -> None:

@@ -8,17 +8,19 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from agentflow_evals.traces.textworld_express.exploring import BACK, explore, listed
+from agentflow_evals.traces.textworld_express.exploring import BACK, CONTAINERS, explore, listed
 from agentflow_evals.traces.textworld_express.new_names import KEPT, new_names
 from agentflow_evals.traces.textworld_express.playing import Episode, play
 from agentflow_evals.traces.textworld_express.teachers import TEACHERS, Teacher
 
 COMMANDS = 5  # that are said in one episode
 QUANTITIES, GAME_WORDS = 0.2, 0.3  # of the words said
+BOXES = 0.3  # of the boxes that there may be in a room
 UNITS = ("", "", "g", "kg", "ml", "l", "mm", "cm", "m")
 _TOLD = (
     "you are in the. in one part of the room you see a. there is also a. you also see a. take. and. to the north south "
-    "east west you see a closed wood door. through an open wood door, to the"
+    "east west you see a closed wood door. through an open wood door, to the fridge kitchen cupboard cutlery drawer that "
+    "is empty contains"
 )
 WAYS = {"north": (0, 1), "south": (0, -1), "east": (1, 0), "west": (-1, 0)}
 
@@ -59,11 +61,28 @@ _SEARCHING: Teacher = {"search": search, "explore": explore}
 
 
 @dataclass
+class Box:
+    """A fridge, a cupboard or a drawer, and what is in it."""
+
+    name: str
+    things: list[str]
+    is_open: bool = False
+
+    def look(self) -> str:
+        """Return what is seen of it."""
+        if not self.is_open:
+            return f"a {self.name} that is closed"
+        inside = f"contains a {', and a '.join(self.things)}" if self.things else "is empty"
+        return f"an open {self.name}, that {inside}"
+
+
+@dataclass
 class House:
-    """Rooms on a grid, with things in them and doors between some; told and acted on as in the games."""
+    """Rooms on a grid, with things and boxes in them and doors between some; told and acted on as in the games."""
 
     rooms: dict[tuple[int, int], str]
     things: dict[tuple[int, int], list[str]]
+    boxes: dict[tuple[int, int], list[Box]]
     closed: set[frozenset[tuple[int, int]]]
     wanted: list[str]
     place: tuple[int, int] = (0, 0)
@@ -79,13 +98,23 @@ class House:
             dx, dy = draw.choice(list(WAYS.values()))
             if (x + dx, y + dy) not in places:
                 places.append((x + dx, y + dy))
-        things = {place: [next(names) for _ in range(draw.randint(0, 2))] for place in places}
+
+        def some(most: int) -> list[str]:
+            return [next(names) for _ in range(draw.randint(0, most))]
+
+        boxes = {
+            place: [Box(name, some(2)) for name in CONTAINERS if draw.random() < BOXES]
+            for place in places
+        }
+        things = {place: some(2) for place in places}
         things[places[-1]].append(next(names))
-        all_things = [thing for found in things.values() for thing in found]
+        kept = [*things.values(), *(box.things for found in boxes.values() for box in found)]
+        all_things = [thing for found in kept for thing in found]
         doors = {frozenset((a, b)) for a in places for b in places if _is_beside(a, b)}
         return cls(
             rooms={place: next(names) for place in places},
             things=things,
+            boxes=boxes,
             closed={door for door in sorted(doors, key=sorted) if draw.random() < 0.3},
             wanted=draw.sample(all_things, min(len(all_things), draw.randint(1, 3))),
         )
@@ -94,15 +123,22 @@ class House:
         """Return what is seen from where one is."""
         told = [f"You are in the {self.rooms[self.place]}. "]
         starts = ("In one part of the room you see", "There is also", "You also see")
-        told += [f"{starts[i % 3]} a {thing}. " for i, thing in enumerate(self.things[self.place])]
+        seen = [f"a {thing}" for thing in self.things[self.place]]
+        seen += [box.look() for box in self.boxes[self.place]]
+        told += [f"{starts[i % 3]} {what}. " for i, what in enumerate(seen)]
         return "".join(told) + "\n" + " ".join(map(self._exit, self._ways()))
 
     def act(self, command: str) -> str:
         """Do what a command says; a teacher's commands are always possible."""
         verb, _, rest = command.partition(" ")
+        boxes = self.boxes[self.place]
         if verb == "take":
-            self.things[self.place].remove(rest)
+            kept = [self.things[self.place], *(box.things for box in boxes if box.is_open)]
+            next(things for things in kept if rest in things).remove(rest)
             return f"You take the {rest}."
+        if verb == "open" and rest in CONTAINERS:
+            next(box for box in boxes if box.name == rest).is_open = True
+            return f"You open the {rest}."
         if verb == "open":
             way = rest.removeprefix("door to ")
             self.opened.add(frozenset((self.place, self._beyond(way))))
