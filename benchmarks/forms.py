@@ -4,6 +4,7 @@ Trains a model for each form and each kind of network with the recipe of `pocket
 not trained on: other variations of its families, and families that nobody trained on.
 
     python -m benchmarks.forms --output forms --tokens 12000000 --seeds 25
+    python -m benchmarks.forms --output forms --tokens 4000000 --share 0.5 --seeds 10
     python -m benchmarks.forms --output forms --only recursive:transformer
 
 Each model is a folder below `--output`; what is finished is not done again.
@@ -38,10 +39,12 @@ NETWORKS: dict[str, dict[str, Any]] = {
 LEAST_SEEDS = 25
 
 
-def recipe(form: str, network: str, tokens: int, seeds: int) -> Recipe:
-    """Return the recipe of `pocket` for another form and network, tried on every game."""
+def recipe(form: str, network: str, tokens: int, share: float, seeds: int) -> Recipe:
+    """Return the recipe of `pocket` for another form and network and a share of its episodes, tried on every game."""
     content = yaml.safe_load(RECIPE.read_text(encoding="utf-8"))
     content["data"]["traces"]["form"] = form
+    for part in (part for lesson in content["data"]["traces"]["lessons"] for part in lesson):
+        part["episodes"] = round(part["episodes"] * share)
     content["model"] = NETWORKS[network]
     content["training"]["tokens"] = tokens
     content["evaluation"] = {
@@ -52,9 +55,8 @@ def recipe(form: str, network: str, tokens: int, seeds: int) -> Recipe:
     return Recipe.model_validate(content)
 
 
-def made(form: str, network: str, place: Path, tokens: int, seeds: int) -> dict[str, Any]:
+def made(wanted: Recipe, place: Path) -> dict[str, Any]:
     """Train and try one model, as far as that is not done; return what came of it."""
-    wanted = recipe(form, network, tokens, seeds)
     with StudentFolder.opened(place, wanted, force=False) as folder:
         facts = make_student(wanted, folder, base=RECIPE.parent, device="cpu", tell=print)
         assert wanted.evaluation is not None, "it was put in"
@@ -64,8 +66,6 @@ def made(form: str, network: str, place: Path, tokens: int, seeds: int) -> dict[
     lessons = wanted.data.traces.options["lessons"]
     trained_on = {part["play"] for lesson in lessons for part in lesson}
     return {
-        "form": form,
-        "network": network,
         "parameters": facts["parameters"],
         "data_tokens": data["tokens"],
         "learnt_tokens": data["learnt_tokens"],
@@ -108,14 +108,16 @@ def main() -> None:
     parser.add_argument(
         "--tokens", type=int, default=12_000_000, help="read in training, padding included"
     )
+    parser.add_argument("--share", type=float, default=1.0, help="of the recipe's episodes")
     parser.add_argument("--seeds", type=int, default=LEAST_SEEDS, help="episodes of each game")
     parser.add_argument("--only", default="", help="FORM:NETWORK, or a list by commas")
     asked = parser.parse_args()
     pairs = [(form, network) for network in NETWORKS for form in FORMS]
     chosen = [tuple(one.split(":")) for one in asked.only.split(",")] if asked.only else pairs
     for form, network in chosen:
-        place = asked.output / f"{form}-{network}"
-        print(json.dumps(made(form, network, place, asked.tokens, asked.seeds)), flush=True)
+        wanted = recipe(form, network, asked.tokens, asked.share, asked.seeds)
+        found = made(wanted, asked.output / f"{form}-{network}")
+        print(json.dumps({"form": form, "network": network, **found}), flush=True)
 
 
 if __name__ == "__main__":

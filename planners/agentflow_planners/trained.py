@@ -51,7 +51,8 @@ async def trained(
         turns: Replies in all, where the model acts by turns.
 
     Raises:
-        ExpansionError: It nests too deeply, a function never worked, or there is no end after the last turn.
+        ExpansionError: It nests too deeply, a function never worked, it goes round in circles, or there is no end
+            after the last turn.
         ModelError: A call of the model failed for good.
         SandboxUnavailableError: Generated code cannot be confined here.
     """

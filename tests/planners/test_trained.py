@@ -180,6 +180,15 @@ async def test_endless_nesting_ends() -> None:
 
 
 @pytest.mark.parametrize("form", ["flat", "code"])
+async def test_a_model_that_goes_round_in_circles_is_stopped(form: Form) -> None:
+    replies = {"flat": ["world_ring(1, 2)", "world_ring(2, 1)"], "code": ["print(1)", "print(2)"]}
+    model = Talking(lambda said: replies[form][len(said) // 2 % 2])
+    with pytest.raises(ExpansionError, match=r"round in circles: .* was replied 8 times"):
+        await played(":memory:", model, Bell.named("world"), form=form)
+    assert len(model.asked) == 15
+
+
+@pytest.mark.parametrize("form", ["flat", "code"])
 async def test_endless_turns_end(form: Form) -> None:
     model = Talking(lambda _said: "world_ring(1, 2)" if form == "flat" else "print(1)")
     with pytest.raises(ExpansionError, match="not done after 3 turns; raise `turns`"):

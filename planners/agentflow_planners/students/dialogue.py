@@ -3,14 +3,18 @@
 Owns what was said so far, in the model's words and in ours.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 from agentflow import Message, Tool, generate
+from agentflow.errors import ExpansionError
 from agentflow_planners.shared.replies import exchange
 from agentflow_planners.students.grammars import MAX_TOKENS, Sight
 from agentflow_planners.students.names import Names, Naming
 from agentflow_planners.students.sight import Texts, examples_of, in_sight
+
+MOST_ALIKE = 8  # exchanges of an episode; the teachers of games have 3
 
 
 class Dialogue:
@@ -29,6 +33,7 @@ class Dialogue:
         self._names, self._texts = Names(names), texts
         self._said = [Message(role="user", text=self._names.hidden(question))]
         self._examples = examples_of(tools)
+        self._exchanges = Counter[tuple[str, str]]()
 
     def sight(self) -> Sight | None:
         """Return what texts in the next reply may be made of, or None if of anything."""
@@ -52,5 +57,13 @@ class Dialogue:
         return self._names.shown(reply.text)
 
     def tell(self, reply: str, heard: str) -> None:
-        """Go on: the model has replied this, and heard that."""
+        """Go on: the model has replied this, and heard that.
+
+        Raises:
+            ExpansionError: It replies and hears the same over and over: nothing better will come.
+        """
+        self._exchanges[reply, heard] += 1
+        if self._exchanges[reply, heard] == MOST_ALIKE:
+            problem = f"going round in circles: {reply!r} was replied {MOST_ALIKE} times and heard the same"
+            raise ExpansionError(step="trained", problem=problem)
         self._said += exchange(self._names.hidden(reply), self._names.hidden(heard))

@@ -22,7 +22,7 @@ async def act_by_calls(opening: str, tools: Tools, names: Naming, texts: Texts, 
     """Let the model make one call a turn, until it is done or the episode is over.
 
     Raises:
-        ExpansionError: It is not done after the last turn.
+        ExpansionError: It goes round in circles, or is not done after the last turn.
         ModelError: A call of the model failed for good.
     """
     dialogue = Dialogue(opening, tools.values(), names, texts)
@@ -46,7 +46,7 @@ async def act_by_programs(
     """Let the model write one program a turn, until one returns the answer or the episode is over.
 
     Raises:
-        ExpansionError: None has after the last turn.
+        ExpansionError: It goes round in circles, or none has after the last turn.
         ModelError: A call of the model failed for good.
         SandboxUnavailableError: Generated code cannot be confined here.
     """
