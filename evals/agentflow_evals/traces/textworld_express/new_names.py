@@ -4,7 +4,7 @@ Owns the choice of names, and the words of the games that have a meaning of thei
 """
 
 import random
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -45,9 +45,9 @@ _ENDS = _words(
 _PARTS = (_STARTS, _VOWELS, _ENDS)
 
 
-def new_names(draw: random.Random, taken: Collection[str] = ()) -> Iterator[str]:
-    """Yield words, known and made-up ones, none twice and none that is taken."""
-    seen = set(taken)
+def new_names(draw: random.Random) -> Iterator[str]:
+    """Yield words, known and made-up ones, none twice."""
+    seen = set[str]()
     while True:
         word = _made_up(draw) if draw.random() < MADE_UP else draw.choice(KNOWN)
         if word not in seen:
