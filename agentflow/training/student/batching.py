@@ -14,9 +14,8 @@ from torch import Tensor
 from agentflow.recurrent.mixers.model import IGNORED
 from agentflow.training.student.encoding import Encoded
 
-SPREAD = (
-    1.0  # by how much lengths may differ in a batch: so each has conversations of several kinds
-)
+# By how much lengths may differ in a batch: enough that each has conversations of several kinds.
+SPREAD = 1.0
 
 
 class Batching:

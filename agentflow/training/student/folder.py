@@ -23,19 +23,8 @@ CONFIG, WEIGHTS, README = "config.json", "model.safetensors", "README.md"
 JOURNAL = "evaluation.db"
 _LOCK = ".lock"
 _OURS = (
-    *(
-        RECIPE,
-        DATA,
-        TRAINING,
-        EVALUATION,
-        CARD,
-        SEQUENCES,
-        CHECKPOINT,
-        LOG,
-        CONFIG,
-        WEIGHTS,
-        README,
-    ),
+    *(RECIPE, DATA, TRAINING, EVALUATION, CARD, SEQUENCES, CHECKPOINT, LOG),
+    *(CONFIG, WEIGHTS, README),
     *(JOURNAL, f"{JOURNAL}-wal", f"{JOURNAL}-shm"),
     *("tokenizer.json", "tokenizer_config.json"),
 )
@@ -68,9 +57,8 @@ class StudentFolder:
             raise TrainingError(folder=str(path), problem=problem) from error
         with lock:
             try:
-                fcntl.flock(
-                    lock, fcntl.LOCK_EX | fcntl.LOCK_NB
-                )  # the system lifts it with the process
+                # The system lifts it with the process.
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 problem = "another training is under way in this folder; wait, or choose another"
                 raise TrainingError(folder=str(path), problem=problem) from error
