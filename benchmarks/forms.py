@@ -21,6 +21,7 @@ import anyio
 import yaml
 from agentflow_evals.cli.trial import Trial
 from agentflow_evals.outcome import Outcome
+from agentflow_evals.record import Evaluation
 from agentflow_evals.suites.textworld_express import GAMES
 
 from agentflow.statistics import wilson
@@ -71,6 +72,7 @@ def made(wanted: Recipe, place: Path) -> dict[str, Any]:
         "learnt_tokens": data["learnt_tokens"],
         "trained_tokens": facts["tokens"],
         "loss": facts["loss"],
+        "seconds_an_episode": round(_took_s(found) / len(found.outcomes), 2),
         "variations": _summary([one for one in found.outcomes if one.group in trained_on]),
         "families": _summary([one for one in found.outcomes if one.group not in trained_on]),
         "games": {
@@ -93,8 +95,13 @@ def _summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "read_tokens": round(
             mean(one.measures.input_tokens - one.measures.cached_tokens for one in outcomes)
         ),
-        "seconds": round(mean(one.measures.seconds for one in outcomes), 2),
     }
+
+
+def _took_s(found: Evaluation) -> float:
+    """Return how long it took: several episodes are under way at once, so their own times overlap."""
+    assert found.ended_at is not None, "it has been carried out"
+    return found.ended_at - found.started_at
 
 
 def _unheard(_outcome: Outcome) -> None:
